@@ -1,0 +1,2 @@
+//! The `weaveheap` program.
+fn main() {}

@@ -1,0 +1,45 @@
+//! One heap for all runtimes: regions that are freed at once, handles whose every use is checked, and borrows that
+//! are on record, in one process or across several through shared memory.
+//!
+//! ```no_run
+//! use weaveheap_core::{Heap, RegionOptions};
+//!
+//! # fn main() -> weaveheap_core::Result<()> {
+//! let heap = Heap::private()?;
+//! let region = heap.region(&RegionOptions::new().name("frames"))?;
+//! let mut buffer = region.alloc(1024)?;
+//! buffer.borrow_unique()?[0] = 7;
+//! assert_eq!(buffer.borrow_shared()?[0], 7);
+//! region.close().map_err(|(_, error)| error)?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod attachment;
+mod buffer;
+mod error;
+mod error_code;
+mod handle;
+mod heap;
+mod inspect;
+mod lease;
+mod names;
+mod region;
+mod runtime;
+mod snapshot;
+
+pub use buffer::{Buffer, Ref, RefMut};
+pub use error::{Error, ErrorCode, Result};
+pub use handle::{Handle, HandleKind, Token};
+pub use heap::{Heap, HeapEntry, HeapOptions, Init, RegionOptions};
+pub use inspect::Inspector;
+pub use lease::{Lease, RawBorrow};
+pub use region::{DEFAULT_ALIGN, Region};
+pub use runtime::{CopyReason, Runtime};
+pub use snapshot::{
+    AttachmentInfo, BorrowKind, BufferInfo, CheckReport, CopyCount, CopyCounters, Counters, HeapInfo, Holder, NameInfo,
+    RegionInfo, RegionState, RuntimeCounters, Snapshot,
+};
+
+/// The version of the segment's layout. An attachment refuses a heap of another one (F5).
+pub const LAYOUT_VERSION: u32 = 1;
