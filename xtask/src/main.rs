@@ -1,2 +1,58 @@
-//! The project's own commands.
-fn main() {}
+//! The project's own commands: `cargo xtask setup | demo | test | gen | check`.
+
+mod ctx;
+mod generate;
+mod parts;
+mod test;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use ctx::Ctx;
+
+/// The project's own commands. Each sets up what it needs.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    /// Show what the commands that are run print, as it comes.
+    #[arg(long, short, global = true)]
+    verbose: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run every test, or those of some parts.
+    Test {
+        /// The parts; all of them if none is named.
+        #[arg(value_name = "PART", value_parser = test::part_names())]
+        parts: Vec<String>,
+    },
+    /// Write the files that are generated.
+    Gen,
+}
+
+fn main() -> std::process::ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<std::process::ExitCode> {
+    let ctx = Ctx::new(cli.verbose)?;
+    match cli.command {
+        Command::Test { parts } => return test::run(&ctx, &parts),
+        Command::Gen => {
+            for path in generate::write(&ctx)? {
+                println!("wrote {}", path.display());
+            }
+        }
+    }
+    Ok(std::process::ExitCode::SUCCESS)
+}
