@@ -1,4 +1,6 @@
-//! The part `capi`.
+//! The part `capi`: the header and the ABI files, the installed library, and the tests in C.
+
+mod header;
 
 use anyhow::Result;
 
@@ -11,6 +13,6 @@ pub fn test(_ctx: &Ctx) -> Result<()> {
 }
 
 /// The files of this part that are generated.
-pub fn generate(_ctx: &Ctx) -> Result<Vec<Generated>> {
-    Ok(Vec::new())
+pub fn generate(ctx: &Ctx) -> Result<Vec<Generated>> {
+    Ok(vec![Generated::new("include/weaveheap.h", header::text(ctx)?)])
 }
