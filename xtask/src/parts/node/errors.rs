@@ -1,0 +1,79 @@
+//! The error classes of the npm package, written from `spec/errors.toml` (F3): for CommonJS, for ES modules, and their
+//! types.
+
+use std::fmt::Write;
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+use crate::ctx::Ctx;
+use crate::generate::Generated;
+
+const NOTE: &str = "// Written from spec/errors.toml by `cargo xtask gen`. Do not edit.\n";
+
+#[derive(Deserialize)]
+struct List {
+    error: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    number: i32,
+    name: String,
+    meaning: String,
+    remedy: String,
+}
+
+/// The generated files.
+pub fn generate(ctx: &Ctx) -> Result<Vec<Generated>> {
+    let text = std::fs::read_to_string(ctx.path("spec/errors.toml")).context("cannot read spec/errors.toml")?;
+    let list: List = toml::from_str(&text).context("spec/errors.toml")?;
+    Ok(vec![
+        Generated::new("crates/node/lib/error_codes.js", classes(&list.error)?),
+        Generated::new("crates/node/lib/error_codes.mjs", names(&list.error)?),
+        Generated::new("crates/node/lib/error_codes.d.ts", types(&list.error)?),
+    ])
+}
+
+fn classes(entries: &[Entry]) -> Result<String> {
+    let mut out = format!("'use strict';\n{NOTE}\nconst {{ WeaveHeapError }} = require('./weaveheap_error.js');\n");
+    for Entry { number, name, meaning, remedy } in entries {
+        write!(
+            out,
+            "\n/** {meaning} {remedy} */\nclass {name}Error extends WeaveHeapError {{\n  static code = '{name}';\n  \
+             static number = {number};\n}}\nexports.{name}Error = {name}Error;\n"
+        )?;
+    }
+    out.push_str("\n/** The classes by number. */\nexports.CLASSES = new Map([\n");
+    for Entry { number, name, .. } in entries {
+        writeln!(out, "  [{number}, {name}Error],")?;
+    }
+    out.push_str("]);\n");
+    Ok(out)
+}
+
+fn names(entries: &[Entry]) -> Result<String> {
+    let mut out = format!("{NOTE}\nimport weaveheap from '../index.js';\n\nexport const {{\n  WeaveHeapError,\n");
+    for Entry { name, .. } in entries {
+        writeln!(out, "  {name}Error,")?;
+    }
+    out.push_str("} = weaveheap;\n");
+    Ok(out)
+}
+
+fn types(entries: &[Entry]) -> Result<String> {
+    let mut out = format!(
+        "{NOTE}\nimport {{ WeaveHeapError }} from '../index.js';\n\n/** The names of the codes, the same in all languages. */\nexport type ErrorCode =\n"
+    );
+    for (position, Entry { name, .. }) in entries.iter().enumerate() {
+        writeln!(out, "  | '{name}'{}", if position + 1 == entries.len() { ";" } else { "" })?;
+    }
+    for Entry { number, name, meaning, remedy } in entries {
+        write!(
+            out,
+            "\n/** {meaning} {remedy} */\nexport class {name}Error extends WeaveHeapError {{\n  readonly code: '{name}';\n  \
+             readonly number: {number};\n}}\n"
+        )?;
+    }
+    Ok(out)
+}
