@@ -1,155 +1,530 @@
-//! One copy of the library in one process that has mapped a heap.
+//! One copy of the library in one process that has mapped a heap: making, opening and leaving one (H1, H4 to H10).
 
-#![allow(unused_variables, dead_code, reason = "being written")]
-use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::ptr::NonNull;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
-use crate::error::Result;
-use crate::handle::{Handle, Token};
-use crate::heap::{HeapOptions, Init};
-use crate::lease::RawBorrow;
-use crate::runtime::{CopyReason, Runtime};
-use crate::snapshot::*;
+use crate::error::{Error, ErrorCode, Result};
+use crate::handle::Handle;
+use crate::heap::HeapOptions;
+use crate::journal::Locked;
+use crate::layout::*;
+use crate::ledger;
+use crate::names;
+use crate::pages;
+use crate::runtime::Runtime;
+use crate::segment::{Segment, Source, corrupt};
+use crate::snapshot::Holder;
+use crate::sync::{AtomicBool, Word};
+use crate::sys::{self, ProcessId};
 
+/// Attachment records: {sequence 32 | runtime 8 | state 8}.
+const ATTACHED: u64 = 1;
+
+/// An attached heap. `Heap` and `Lease` share it; the last of them to go detaches.
 pub(crate) struct Attachment {
-    _p: (),
+    pub(crate) segment: Segment,
+    pub(crate) index: u16,
+    pub(crate) sequence: u32,
+    /// This attachment's alone, in this process.
+    pub(crate) serial: u64,
+    process: ProcessId,
+    runtime: Runtime,
+    path: Option<PathBuf>,
+    detached: AtomicBool,
+    /// All thread blocks, and those that no thread has.
+    pub(crate) blocks: Mutex<Vec<usize>>,
+    pub(crate) idle_blocks: Mutex<Vec<usize>>,
+    pub(crate) this: Weak<Attachment>,
+}
+
+/// Attachments of this copy of the library, by heap id.
+fn registry() -> &'static Mutex<HashMap<u128, Weak<Attachment>>> {
+    static REGISTRY: OnceLock<Mutex<HashMap<u128, Weak<Attachment>>>> = OnceLock::new();
+    REGISTRY.get_or_init(Mutex::default)
+}
+
+fn random() -> Result<[u64; 3]> {
+    let mut bytes = [0u8; 24];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Error::with_message(ErrorCode::Io, format!("the system gives no random numbers: {error}")))?;
+    Ok(std::array::from_fn(|i| u64::from_le_bytes(std::array::from_fn(|j| bytes[i * 8 + j]))))
+}
+
+/// The sizes to try: what was asked for, or 64 GiB and less until the system gives it.
+fn sizes(options: &HeapOptions) -> Result<Vec<u64>> {
+    match options.limit {
+        None => Ok((0..8).map(|halvings| DEFAULT_SIZE >> halvings).collect()),
+        Some(limit) if limit == 0 || limit > MAX_SIZE => Err(Error::with_message(
+            ErrorCode::InvalidArgument,
+            format!("a heap's limit is between 1 byte and {MAX_SIZE} bytes, not {limit}"),
+        )),
+        Some(limit) => Ok(vec![limit.next_multiple_of(GRANULE).max(MIN_SIZE)]),
+    }
+}
+
+fn identity(options: &HeapOptions, size: u64, shared: bool) -> Result<Identity> {
+    let [a, b, seed] = random()?;
+    let flags = if shared { FLAG_SHARED } else { 0 } | if options.verify { FLAG_VERIFY } else { 0 };
+    Ok(Identity {
+        layout_version: crate::LAYOUT_VERSION,
+        byte_order: BYTE_ORDER,
+        flags,
+        size,
+        seed,
+        id: u128::from(a) | u128::from(b) << 64,
+        boot: sys::boot_id(),
+    })
+}
+
+/// Writes a new heap's fixed parts into memory that reads as zero.
+fn format(segment: &Segment) {
+    let header = segment.header();
+    let fixed = segment.geometry.fixed_granules;
+    for granule in 0..fixed {
+        for bits in [segment.geometry.used_bits, segment.geometry.committed_bits] {
+            let word = segment.bit_word(bits, granule / 64);
+            word.set_relaxed(word.relaxed() | 1 << (granule % 64));
+        }
+    }
+    header.granules.set_relaxed(fixed);
+    header.peak.set_relaxed(fixed);
+    header.hint.set_relaxed(fixed);
+    header.users.set_relaxed(1);
+    for (word, value) in header.identity.iter().zip(segment.identity.to_words()) {
+        word.set_relaxed(value);
+    }
+    header.ready.set_release(1);
 }
 
 impl Attachment {
     pub(crate) fn private(options: HeapOptions) -> Result<Arc<Attachment>> {
-        todo!()
+        let inspect = options.inspect || std::env::var_os("WEAVEHEAP_INSPECT").is_some_and(|value| value == "1");
+        let mut last = None;
+        for size in sizes(&options)? {
+            let identity = identity(&options, size, false)?;
+            let made = if inspect { inspectable(&identity) } else { Segment::private(size) };
+            match made {
+                Ok((base, file)) => {
+                    // SAFETY: the mapping is new, of this size, and ends with its last attachment.
+                    let segment = unsafe { Segment::over(base, identity, file, Source::Private) };
+                    format(&segment);
+                    return Attachment::join(segment, options, None);
+                }
+                Err(error) if error.code() == ErrorCode::OutOfMemory => last = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(last.unwrap_or_else(|| Error::new(ErrorCode::OutOfMemory)))
     }
+
     pub(crate) fn create_named(options: HeapOptions, name: &str) -> Result<Arc<Attachment>> {
-        todo!()
+        names::check_name(name)?;
+        shared_heaps()?;
+        let folder = names::own_folder(true)?;
+        Attachment::create_file(options, &folder, folder.join(name))
     }
+
     pub(crate) fn create_path(options: HeapOptions, path: &Path) -> Result<Arc<Attachment>> {
-        todo!()
+        shared_heaps()?;
+        let path = names::absolute(path)?;
+        let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
+        Attachment::create_file(options, &folder, path)
     }
+
+    /// Makes the whole heap under another name, then gives it its own: nobody can open it half made (H4).
+    fn create_file(options: HeapOptions, folder: &Path, path: PathBuf) -> Result<Arc<Attachment>> {
+        let sizes = sizes(&options)?;
+        let [tag, ..] = random()?;
+        let draft = names::Draft::new(folder, tag)?;
+        let mut last = None;
+        for size in sizes {
+            match Attachment::format_file(&options, draft.file(), size) {
+                Ok(segment) => {
+                    let attachment = Attachment::join(segment, options, Some(path.clone()))?;
+                    draft.publish(&path)?;
+                    return Ok(attachment);
+                }
+                Err(error) if error.code() == ErrorCode::OutOfMemory && options.limit.is_none() => last = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(last.unwrap_or_else(|| Error::new(ErrorCode::OutOfMemory)))
+    }
+
+    fn format_file(options: &HeapOptions, file: &File, size: u64) -> Result<Segment> {
+        let identity = identity(options, size, true)?;
+        file.set_len(size).map_err(|error| sys::error("sizing the heap's file", &error))?;
+        let fixed = Geometry::new(size).fixed_granules * GRANULE;
+        sys::commit(file, 0, fixed)
+            .map_err(|error| sys::error("the heap's folder has no room for a new heap", &error))?;
+        let base = Segment::mapped(file, size, true)?;
+        let file = file.try_clone().map_err(|error| sys::error("opening the heap's file", &error))?;
+        // SAFETY: the mapping is new and of this size.
+        let segment = unsafe { Segment::over(base, identity, Some(file), Source::Shared) };
+        format(&segment);
+        Ok(segment)
+    }
+
     pub(crate) fn open_named(options: HeapOptions, name: &str) -> Result<Arc<Attachment>> {
-        todo!()
+        names::check_name(name)?;
+        shared_heaps()?;
+        let path = names::own_folder(false)?.join(name);
+        let file = names::open_own(&path, true)?;
+        Attachment::open_file(options, file, path)
     }
+
     pub(crate) fn open_path(options: HeapOptions, path: &Path) -> Result<Arc<Attachment>> {
-        todo!()
+        shared_heaps()?;
+        let path = names::absolute(path)?;
+        let file = names::open_file(&path, true)?;
+        Attachment::open_file(options, file, path)
     }
+
+    fn open_file(options: HeapOptions, file: File, path: PathBuf) -> Result<Arc<Attachment>> {
+        let identity = names::read_identity(&file, &path)?;
+        let base = Segment::mapped(&file, identity.size, true)?;
+        // SAFETY: the mapping is new, and the file has this size.
+        let segment = unsafe { Segment::over(base, identity, Some(file), Source::Shared) };
+        if identity.flags & FLAG_SHARED == 0 || segment.header().ready.acquire() != 1 {
+            // SAFETY: nobody has seen the mapping.
+            unsafe { segment.unmap() };
+            return Err(corrupt(format!("{} was never finished as a shared heap", path.display())));
+        }
+        let attachment = Attachment::join(segment, options, Some(path))?;
+        crate::arena::finish_all_draining(&attachment)?;
+        Ok(attachment)
+    }
+
+    /// # Safety
+    /// `base` is the base of a heap that is mapped in this process and stays attached during the call.
     pub(crate) unsafe fn at_base(options: HeapOptions, base: *mut u8) -> Result<Arc<Attachment>> {
-        todo!()
+        let base = NonNull::new(base)
+            .filter(|base| base.as_ptr().addr().is_multiple_of(4096))
+            .ok_or_else(|| Error::with_message(ErrorCode::InvalidArgument, "the base is null or not that of a heap"))?;
+        // SAFETY: the caller promises a mapped heap there.
+        let identity = unsafe { Segment::identity_at(base)? };
+        if identity.flags & FLAG_SHARED != 0 {
+            return Err(Error::with_message(
+                ErrorCode::InvalidArgument,
+                "a shared heap is attached a second time by opening it again, not by its base",
+            ));
+        }
+        // SAFETY: the heap is private, so its mapping ends with the last attachment, which the count below decides.
+        let segment = unsafe { Segment::over(base, identity, None, Source::Private) };
+        segment.header().users.add(1);
+        Attachment::join(segment, options, None)
     }
+
     pub(crate) fn by_id(id: &str) -> Result<Arc<Attachment>> {
-        todo!()
+        let absent =
+            || Error::with_message(ErrorCode::NotFound, format!("this process has no heap with the id {id:?}"));
+        let key = u128::from_str_radix(id, 16).ok().filter(|_| id.len() == 32).ok_or_else(absent)?;
+        let found = registry().lock().unwrap_or_else(PoisonError::into_inner).get(&key).and_then(Weak::upgrade);
+        found.filter(|attachment| !attachment.is_detached()).ok_or_else(absent)
     }
+
+    /// Takes an attachment record of the segment. On failure the mapping is ended.
+    fn join(segment: Segment, options: HeapOptions, path: Option<PathBuf>) -> Result<Arc<Attachment>> {
+        static SERIALS: Word = Word::new(1);
+        let process = sys::process_id();
+        let mut attachment = Attachment {
+            segment,
+            index: 0,
+            sequence: 0,
+            serial: SERIALS.add(1),
+            process,
+            runtime: options.runtime,
+            path,
+            detached: AtomicBool::new(false),
+            blocks: Mutex::default(),
+            idle_blocks: Mutex::default(),
+            this: Weak::new(),
+        };
+        attachment.enter(&options)?;
+        let attachment = Arc::new_cyclic(|this| {
+            attachment.this = this.clone();
+            attachment
+        });
+        let mut registry = registry().lock().unwrap_or_else(PoisonError::into_inner);
+        registry.retain(|_, known| known.strong_count() > 0);
+        registry.insert(attachment.segment.identity.id, attachment.weak());
+        drop(registry);
+        crate::recovery::recover_dead(&attachment)?;
+        Ok(attachment)
+    }
+
+    /// Finds a free index, by the system's word for shared heaps, and writes the record.
+    fn enter(&mut self, options: &HeapOptions) -> Result<()> {
+        let full = || {
+            Error::with_message(
+                ErrorCode::LimitReached,
+                "the heap has 1024 attachments, which is the most: detach some",
+            )
+        };
+        let capacity = self.segment.capacity(Table::Attachments) as u16;
+        let mut taken = None;
+        if self.segment.source() == Source::Shared {
+            let file = self.segment.file.as_ref().ok_or_else(|| Error::new(ErrorCode::Internal))?;
+            for index in 0..capacity {
+                if sys::take_liveness(file, index)
+                    .map_err(|error| sys::error("marking the process as alive", &error))?
+                {
+                    taken = Some(index);
+                    break;
+                }
+            }
+            self.index = taken.ok_or_else(full)?;
+        } else {
+            // The lock of a private heap is taken as nobody in particular, which is fine in one process.
+            self.index = capacity - 1;
+        }
+        let record_index = {
+            let locked = Locked::take(self)?;
+            let index = match taken {
+                Some(index) => index,
+                None => (0..capacity)
+                    .find(|index| {
+                        let record = self.segment.get::<AttachmentRecord>(u32::from(*index));
+                        record.is_none_or(|r| r.state.acquire() & 0xff != ATTACHED)
+                    })
+                    .ok_or_else(full)?,
+            };
+            pages::ensure_extent(&locked, Table::Attachments, u32::from(index))?;
+            let record = self.segment.record::<AttachmentRecord>(u32::from(index))?;
+            let old = record.state.acquire();
+            if old & 0xff == ATTACHED {
+                // The byte was free, so the predecessor is dead; it is recovered before its record is taken.
+                crate::recovery::recover(&locked, index)?;
+            }
+            let sequence = (old >> 32) as u32 + 1;
+            let mut change = locked.change();
+            let used = &self.segment.header().tables[Table::Attachments as usize].used;
+            if change.get(used) <= u64::from(index) {
+                change.set(used, u64::from(index) + 1);
+            }
+            change.set(&record.pid, u64::from(self.process.pid));
+            change.set(&record.start, self.process.start);
+            change.set(&record.namespace, self.process.namespace);
+            let boot = sys::boot_id();
+            change.set(&record.boot[0], boot as u64);
+            change.set(&record.boot[1], (boot >> 64) as u64);
+            for (word, value) in record.label.iter().zip(ledger::text_words(&options.label)) {
+                change.set(word, value);
+            }
+            change.set(&record.state, u64::from(sequence) << 32 | (self.runtime as u64) << 8 | ATTACHED);
+            change.commit()?;
+            (index, sequence)
+        };
+        (self.index, self.sequence) = record_index;
+        Ok(())
+    }
+
     pub(crate) fn id(&self) -> String {
-        todo!()
+        format!("{:032x}", self.segment.identity.id)
     }
+
     pub(crate) fn path(&self) -> Option<&Path> {
-        todo!()
+        self.path.as_deref()
     }
+
     pub(crate) fn is_shared(&self) -> bool {
-        todo!()
+        self.segment.identity.flags & FLAG_SHARED != 0
     }
+
     pub(crate) fn verify(&self) -> bool {
-        todo!()
+        self.segment.identity.flags & FLAG_VERIFY != 0
     }
+
     pub(crate) fn limit(&self) -> u64 {
-        todo!()
+        self.segment.geometry.size
     }
+
     pub(crate) fn base(&self) -> *mut u8 {
-        todo!()
+        self.segment.base().as_ptr()
     }
+
     pub(crate) fn runtime(&self) -> Runtime {
-        todo!()
+        self.runtime
     }
+
+    /// True in a process that was forked from the one that attached.
+    pub(crate) fn is_child(&self) -> bool {
+        sys::pid() != self.process.pid
+    }
+
+    #[inline]
+    pub(crate) fn detached(&self) -> bool {
+        self.detached.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
     pub(crate) fn is_detached(&self) -> bool {
-        todo!()
+        self.detached() || self.is_child()
     }
+
     pub(crate) fn check_attached(&self) -> Result<()> {
-        todo!()
+        if self.is_child() {
+            return Err(Error::with_message(
+                ErrorCode::NotAttached,
+                "this process was forked from the one that attached: open the heap again here",
+            ));
+        }
+        if self.detached() {
+            return Err(Error::with_message(ErrorCode::NotAttached, "the heap was detached: open it again"));
+        }
+        Ok(())
     }
+
     pub(crate) fn detach(&self) -> Result<()> {
-        todo!()
+        self.check_attached()?;
+        self.detached.store(true, std::sync::atomic::Ordering::SeqCst);
+        crate::sync::heavy();
+        if self.holds_borrows() {
+            self.detached.store(false, std::sync::atomic::Ordering::SeqCst);
+            return Err(Error::held(ErrorCode::Borrowed, Handle::NULL, self.weak()));
+        }
+        Ok(())
     }
-    pub(crate) fn region_create(&self, name: &str, limit: Option<u64>) -> Result<Handle> {
-        todo!()
+
+    /// Whether an attachment that is not this one is dead, by the rules of C1.
+    pub(crate) fn is_dead(&self, index: u16) -> bool {
+        if index == self.index || self.segment.source() != Source::Shared {
+            return false;
+        }
+        let Some(record) = self.segment.get::<AttachmentRecord>(u32::from(index)) else { return false };
+        let Some(file) = self.segment.file.as_ref() else { return false };
+        if record.state.acquire() & 0xff != ATTACHED {
+            return false;
+        }
+        let boot = sys::boot_id();
+        let same_boot = record.boot[0].relaxed() == boot as u64 && record.boot[1].relaxed() == (boot >> 64) as u64;
+        let namespace = if same_boot { record.namespace.relaxed() } else { 0 };
+        let process = ProcessId { pid: record.pid.relaxed() as u32, start: record.start.relaxed(), namespace };
+        sys::is_dead(file, index, process, self.process)
     }
-    pub(crate) fn region_reset(&self, region: Handle) -> Result<()> {
-        todo!()
+
+    /// Whether the holder in the heap's lock word is dead, or is an attachment that has gone since.
+    pub(crate) fn lock_holder_is_dead(&self, word: u64) -> bool {
+        let Some(index) = (word as u16).checked_sub(1) else { return false };
+        let sequence = (word >> 16) as u32;
+        match self.segment.get::<AttachmentRecord>(u32::from(index)) {
+            // A process that dies while it attaches has no record yet, but had its byte.
+            None => self.byte_is_free(index),
+            Some(record) => {
+                let state = record.state.acquire();
+                if state & 0xff == ATTACHED && (state >> 32) as u32 == sequence {
+                    self.is_dead(index)
+                } else {
+                    self.byte_is_free(index)
+                }
+            }
+        }
     }
-    pub(crate) fn region_close(&self, region: Handle) -> Result<()> {
-        todo!()
+
+    fn byte_is_free(&self, index: u16) -> bool {
+        match (self.segment.source(), self.segment.file.as_ref()) {
+            (Source::Shared, Some(file)) if index != self.index => {
+                sys::is_dead(file, index, ProcessId::default(), self.process)
+            }
+            _ => false,
+        }
     }
-    pub(crate) fn region_close_when_idle(&self, region: Handle) -> Result<()> {
-        todo!()
+
+    /// An attachment in words.
+    pub(crate) fn describe(&self, index: u16) -> String {
+        match self.segment.get::<AttachmentRecord>(u32::from(index)) {
+            Some(record) => {
+                let runtime = Runtime::from_number((record.state.acquire() >> 8) as u8);
+                format!("{} process {}", runtime.name(), record.pid.relaxed())
+            }
+            None => format!("attachment {index}"),
+        }
     }
-    pub(crate) fn region_collected(&self, region: Handle) -> bool {
-        todo!()
+
+    /// Live borrows of a buffer, or of any buffer of a region; of this attachment for the null handle.
+    pub(crate) fn holders(&self, subject: Handle) -> Vec<Holder> {
+        let mut holders = Vec::new();
+        let now = sys::ticks();
+        let walked = ledger::each(&self.segment, |seen| {
+            let wanted = if subject.is_null() {
+                seen.attachment == self.index
+            } else {
+                crate::inspect::is_about(&self.segment, &seen, subject)
+            };
+            if wanted {
+                holders.push(ledger::holder(&self.segment, &seen, now, !self.is_dead(seen.attachment)));
+            }
+            Ok(())
+        });
+        if let Err(error) = walked {
+            tracing::error!(%error, "the ledger could not be read whole");
+        }
+        holders.sort_by_key(|holder| std::cmp::Reverse(holder.age_ms));
+        holders
     }
-    pub(crate) fn wait_idle(&self, region: Handle, timeout: Option<Duration>) -> Result<()> {
-        todo!()
-    }
-    pub(crate) fn alloc(&self, region: Handle, length: u64, align: u64, init: Init) -> Result<Handle> {
-        todo!()
-    }
-    pub(crate) fn alloc_from(&self, region: Handle, bytes: &[u8], align: u64) -> Result<Handle> {
-        todo!()
-    }
-    pub(crate) fn free(&self, buffer: Handle) -> Result<()> {
-        todo!()
-    }
-    pub(crate) fn freeze(&self, buffer: Handle) -> Result<()> {
-        todo!()
-    }
-    pub(crate) fn clear_poison(&self, buffer: Handle) -> Result<()> {
-        todo!()
-    }
-    pub(crate) fn borrow_raw(self: &Arc<Self>, buffer: Handle, kind: BorrowKind) -> Result<RawBorrow> {
-        todo!()
-    }
-    pub(crate) fn end_token(&self, token: Token) -> Result<()> {
-        todo!()
-    }
-    pub(crate) fn end_owned(&self, token: Token) {
-        todo!()
-    }
-    pub(crate) fn buffer_info(&self, buffer: Handle) -> Result<BufferInfo> {
-        todo!()
-    }
-    pub(crate) fn region_info(&self, region: Handle) -> Result<RegionInfo> {
-        todo!()
-    }
-    pub(crate) fn buffers(&self, region: Handle, limit: usize) -> Result<Vec<BufferInfo>> {
-        todo!()
-    }
-    pub(crate) fn holders(&self, handle: Handle) -> Vec<Holder> {
-        todo!()
-    }
-    pub(crate) fn publish(&self, name: &str, handle: Handle) -> Result<()> {
-        todo!()
-    }
-    pub(crate) fn lookup(&self, name: &str) -> Result<Handle> {
-        todo!()
-    }
-    pub(crate) fn lookup_wait(&self, name: &str, timeout: Option<Duration>) -> Result<Handle> {
-        todo!()
-    }
-    pub(crate) fn unpublish(&self, name: &str) -> Result<()> {
-        todo!()
-    }
-    pub(crate) fn snapshot(&self) -> Result<Snapshot> {
-        todo!()
-    }
-    pub(crate) fn check(&self) -> Result<CheckReport> {
-        todo!()
-    }
+
+    /// Gives all free memory back to the system; bytes.
     pub(crate) fn trim(&self) -> Result<u64> {
-        todo!()
+        Ok(pages::trim(&self.locked()?, 1)? * GRANULE)
     }
-    pub(crate) fn count_copy(&self, buffer: Handle, reason: CopyReason, bytes: u64) {
-        todo!()
+
+    fn holds_borrows(&self) -> bool {
+        let mut held = false;
+        let walked = ledger::each(&self.segment, |seen| {
+            held |= seen.attachment == self.index;
+            Ok(())
+        });
+        held || walked.is_err()
     }
-    pub(crate) fn count_view(&self, buffer: Handle) {
-        todo!()
+
+    /// Leaves the segment: contexts and counters stay with their regions, records and pages go back to the heap.
+    fn leave(&self) -> Result<()> {
+        let locked = Locked::take(self)?;
+        crate::recovery::release_records(&locked, self.index)?;
+        let record = self.segment.record::<AttachmentRecord>(u32::from(self.index))?;
+        record.state.set_release(record.state.relaxed() & !0xff);
+        pages::trim_if_idle(&locked)
     }
-    pub(crate) fn count_finalized(&self, buffer: Handle) {
-        todo!()
+}
+
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        let child = self.is_child();
+        if !child && self.sequence != 0 && self.holds_borrows() {
+            // Borrows by token outlive the heap's object in C. Their memory stays mapped, and their process alive.
+            tracing::warn!(heap = %self.id(), "a heap was dropped with live borrows; its memory stays mapped");
+            std::mem::forget(self.segment.file.take());
+            return;
+        }
+        if !child && self.sequence != 0 {
+            if let Err(error) = self.leave() {
+                tracing::error!(%error, "a heap could not be left in order");
+            }
+            self.drop_blocks();
+        }
+        let last = match self.segment.source() {
+            Source::Private => !child && self.segment.header().users.sub(1) == 1,
+            Source::Shared | Source::ReadOnly => true,
+        };
+        if last {
+            // SAFETY: every borrow holds a share of its attachment, so none of this one's lives; a private heap's
+            // count says that no other attachment has the mapping.
+            unsafe { self.segment.unmap() };
+        }
     }
+}
+
+fn shared_heaps() -> Result<()> {
+    if sys::SHARED_HEAPS { Ok(()) } else { Err(sys::unsupported("heaps are not shared between processes")) }
+}
+
+/// A private heap's memory as a file in memory, which the command line finds under `/proc` (H10).
+fn inspectable(identity: &Identity) -> Result<(NonNull<u8>, Option<File>)> {
+    let file = sys::anonymous_file(&format!("weaveheap-{:032x}", identity.id))
+        .and_then(|file| file.set_len(identity.size).map(|()| file))
+        .map_err(|error| sys::error("memory that others can inspect", &error))?;
+    let base = Segment::mapped(&file, identity.size, true)?;
+    Ok((base, Some(file)))
 }

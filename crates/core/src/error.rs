@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Weak;
 
-pub use crate::error_code::ErrorCode;
 use crate::attachment::Attachment;
+pub use crate::error_code::ErrorCode;
 use crate::handle::Handle;
 use crate::snapshot::Holder;
 
@@ -103,7 +103,11 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Error").field("code", &self.code).field("subject", &self.subject).field("message", &self.message).finish()
+        f.debug_struct("Error")
+            .field("code", &self.code)
+            .field("subject", &self.subject)
+            .field("message", &self.message)
+            .finish()
     }
 }
 

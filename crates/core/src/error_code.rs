@@ -112,20 +112,28 @@ impl ErrorCode {
     pub fn meaning(self) -> &'static str {
         match self {
             ErrorCode::InvalidArgument => "An argument is null, out of range, or not of the kind that is asked for.",
-            ErrorCode::StaleHandle => "The handle or token is null, freed, ended, of a closed region, or of another heap.",
+            ErrorCode::StaleHandle => {
+                "The handle or token is null, freed, ended, of a closed region, or of another heap."
+            }
             ErrorCode::StaleView => "The view was released, or no longer points at its bytes.",
             ErrorCode::BorrowConflict => "A shared borrow meets a unique one, or a unique borrow meets any other.",
             ErrorCode::Borrowed => "What would be freed, emptied or unmapped is borrowed.",
             ErrorCode::Denied => "The handle or the folder lacks the right that the operation needs.",
-            ErrorCode::Poisoned => "The holder of a unique borrow died while it could write: the bytes may be half changed.",
+            ErrorCode::Poisoned => {
+                "The holder of a unique borrow died while it could write: the bytes may be half changed."
+            }
             ErrorCode::OutOfMemory => "The heap's limit, the system's memory or the shared-memory folder is used up.",
             ErrorCode::LimitReached => "A region's own limit, or a table of the heap, is full.",
             ErrorCode::NotFound => "There is no heap or no entry of that name.",
             ErrorCode::AlreadyExists => "A heap or an entry of that name exists.",
             ErrorCode::InvalidName => "The name is not of the form [a-z0-9][a-z0-9._-]{0,63}.",
-            ErrorCode::NotAttached => "This process is not attached to the heap: it has detached, or it is a forked child.",
+            ErrorCode::NotAttached => {
+                "This process is not attached to the heap: it has detached, or it is a forked child."
+            }
             ErrorCode::Timeout => "The time given for waiting is over.",
-            ErrorCode::Incompatible => "The file is no heap, or one of another layout version, word size, byte order or ABI version.",
+            ErrorCode::Incompatible => {
+                "The file is no heap, or one of another layout version, word size, byte order or ABI version."
+            }
             ErrorCode::Corrupt => "The heap's own records contradict each other.",
             ErrorCode::Io => "The system refused an operation on a file or a mapping.",
             ErrorCode::InvalidUtf8 => "The bytes are not UTF-8.",
@@ -145,7 +153,9 @@ impl ErrorCode {
             ErrorCode::Denied => "Use a handle with that right; a frozen buffer is never written again.",
             ErrorCode::Poisoned => "Look at the bytes after `clear_poison`, or free the buffer.",
             ErrorCode::OutOfMemory => "Close regions, make the heap with a larger limit, or give the folder more room.",
-            ErrorCode::LimitReached => "Free buffers, raise the region's limit, or close regions and attachments no longer used.",
+            ErrorCode::LimitReached => {
+                "Free buffers, raise the region's limit, or close regions and attachments no longer used."
+            }
             ErrorCode::NotFound => "Check the name; `weaveheap list` shows the heaps.",
             ErrorCode::AlreadyExists => "Open it, choose another name, or remove it first.",
             ErrorCode::InvalidName => "Use lower-case letters, digits, dot, underscore and hyphen.",

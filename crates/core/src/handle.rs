@@ -185,7 +185,9 @@ mod tests {
 
     #[test]
     fn text_that_is_no_handle_is_refused() {
-        for text in ["", "b", "b1", "x1:1", "b1:", "b:1", "b-1:1", "b+1:1", "b1:0", "b2147483648:1", "b1:4294967296", "é1:1"] {
+        for text in
+            ["", "b", "b1", "x1:1", "b1:", "b:1", "b-1:1", "b+1:1", "b1:0", "b2147483648:1", "b1:4294967296", "é1:1"]
+        {
             assert_eq!(text.parse::<Handle>().unwrap_err().code(), ErrorCode::InvalidArgument, "{text:?}");
         }
     }

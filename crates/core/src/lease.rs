@@ -88,11 +88,11 @@ impl Lease {
 
     /// The bytes to write to; `None` under a shared borrow.
     pub fn as_mut_slice(&mut self) -> Option<&mut [u8]> {
-        match self.borrow.kind {
-            // SAFETY: the borrow is unique and live as long as self, which is borrowed alone.
-            BorrowKind::Unique => Some(unsafe { std::slice::from_raw_parts_mut(self.borrow.pointer, self.borrow.length) }),
-            BorrowKind::Shared => None,
+        if self.borrow.kind == BorrowKind::Shared {
+            return None;
         }
+        // SAFETY: the borrow is unique and live as long as self, which is borrowed alone.
+        Some(unsafe { std::slice::from_raw_parts_mut(self.borrow.pointer, self.borrow.length) })
     }
 
     /// Counts a native view made of this borrow (N1).
@@ -122,6 +122,10 @@ impl Drop for Lease {
 
 impl fmt::Debug for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lease").field("handle", &self.handle).field("kind", &self.borrow.kind).field("length", &self.borrow.length).finish()
+        f.debug_struct("Lease")
+            .field("handle", &self.handle)
+            .field("kind", &self.borrow.kind)
+            .field("length", &self.borrow.length)
+            .finish()
     }
 }

@@ -15,18 +15,32 @@
 //! # }
 //! ```
 
+mod alloc;
+mod arena;
 mod attachment;
+mod borrow;
 mod buffer;
+mod check;
+mod directory;
 mod error;
 mod error_code;
 mod handle;
 mod heap;
 mod inspect;
+mod journal;
+mod layout;
 mod lease;
+mod ledger;
 mod names;
+mod pages;
+mod recovery;
 mod region;
 mod runtime;
+mod segment;
 mod snapshot;
+mod sync;
+mod sys;
+mod threads;
 
 pub use buffer::{Buffer, Ref, RefMut};
 pub use error::{Error, ErrorCode, Result};

@@ -1,0 +1,444 @@
+//! Begin and end of borrows: the protocol between a slot's state, a ledger entry and a region's control word (B1 to
+//! B7). No lock, one compare-and-swap each way; a unique borrow ends with a plain store.
+//!
+//! Begin marks its entry BEGIN, changes the slot's state by a full-barrier exchange, then looks whether the region
+//! still lives; a closer changes the region's control word, fences, then looks at the entries. One of them sees the
+//! other. What is refused after the exchange is undone as an end would be.
+
+use crate::attachment::Attachment;
+use crate::error::{Error, ErrorCode, Result};
+use crate::handle::{Handle, HandleKind, Token};
+use crate::journal::Locked;
+use crate::layout::*;
+use crate::lease::RawBorrow;
+use crate::segment::corrupt;
+use crate::snapshot::BorrowKind;
+use crate::sync::{self, Patience};
+use crate::sys;
+use crate::threads::{Tcb, record_owner};
+
+/// Why a begin was refused; made into an error with its message off the fast path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refusal {
+    Stale,
+    Poisoned,
+    Frozen,
+    Conflict,
+}
+
+/// A step of begin on the state word: what it becomes, or why not.
+#[inline]
+fn step(state: u64, generation: u32, kind: BorrowKind, entry: u32) -> std::result::Result<u64, Option<Refusal>> {
+    if state::generation(state) != generation || state & state::FREE != 0 {
+        return Err(Some(Refusal::Stale));
+    }
+    if state & state::POISONED != 0 {
+        return Err(Some(Refusal::Poisoned));
+    }
+    if state & state::RECOVERING != 0 {
+        return Err(None);
+    }
+    match kind {
+        BorrowKind::Shared if state & state::UNIQUE != 0 || state & state::COUNT == state::COUNT => {
+            Err(Some(Refusal::Conflict))
+        }
+        BorrowKind::Shared => Ok(state + 1),
+        BorrowKind::Unique if state & state::FROZEN != 0 => Err(Some(Refusal::Frozen)),
+        BorrowKind::Unique if state & (state::UNIQUE | state::COUNT) != 0 => Err(Some(Refusal::Conflict)),
+        BorrowKind::Unique => Ok(state | state::UNIQUE | u64::from(entry)),
+    }
+}
+
+impl Attachment {
+    /// Borrows a buffer.
+    pub(crate) fn borrow_raw(&self, handle: Handle, kind: BorrowKind) -> Result<RawBorrow> {
+        let tcb = self.tcb()?;
+        match self.begin(tcb, handle, kind) {
+            Ok(Ok(borrow)) => Ok(borrow),
+            Ok(Err(refusal)) => Err(self.refused(tcb, handle, refusal)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The error for a refusal, counted.
+    #[cold]
+    fn refused(&self, tcb: &mut Tcb, handle: Handle, refusal: Refusal) -> Error {
+        match refusal {
+            Refusal::Stale => self.stale(tcb, handle),
+            Refusal::Poisoned => Error::new(ErrorCode::Poisoned).about(handle),
+            Refusal::Frozen => {
+                Error::with_message(ErrorCode::Denied, "the buffer is frozen: nobody may write to it any more")
+                    .about(handle)
+            }
+            Refusal::Conflict => self.conflict(tcb, ErrorCode::BorrowConflict, handle),
+        }
+    }
+
+    /// The error for a handle that names nothing, counted on the thread's record.
+    #[cold]
+    pub(crate) fn stale(&self, tcb: &Tcb, handle: Handle) -> Error {
+        self.count_on_record(tcb, counter::STALE, 1);
+        Error::new(ErrorCode::StaleHandle).about(handle)
+    }
+
+    /// The error for a borrow that is in the way, counted in the buffer's region.
+    #[cold]
+    pub(crate) fn conflict(&self, tcb: &mut Tcb, code: ErrorCode, handle: Handle) -> Error {
+        self.count_in_region(tcb, handle, &[(counter::CONFLICTS, 1)]);
+        Error::held(code, handle, self.weak())
+    }
+
+    #[inline]
+    fn begin(
+        &self,
+        tcb: &mut Tcb,
+        handle: Handle,
+        kind: BorrowKind,
+    ) -> Result<std::result::Result<RawBorrow, Refusal>> {
+        let mut patience = Patience::short();
+        loop {
+            let Some(slot) = self.segment.get::<Slot>(handle.index()) else { return Ok(Err(Refusal::Stale)) };
+            let state = slot.state.relaxed();
+            if handle.kind() != HandleKind::Buffer || handle.is_null() {
+                return Ok(Err(Refusal::Stale));
+            }
+            if let Err(Some(refusal)) = step(state, handle.generation(), kind, 0)
+                && refusal != Refusal::Conflict
+            {
+                // A frozen or poisoned buffer of a closed region is stale before it is anything else.
+                let owner = slot.owner.acquire();
+                let lives = self.lives(owner) && state::generation(slot.state.acquire()) == handle.generation();
+                return Ok(Err(if lives { refusal } else { Refusal::Stale }));
+            }
+            // Before the exchange below: pairs with the release of `owner` by an allocation.
+            let owner = slot.owner.acquire();
+            let Some(region) = self.segment.get::<RegionRecord>(control::region(owner)) else {
+                return Ok(Err(Refusal::Stale));
+            };
+            if !control::lives(region.control.acquire(), owner) {
+                match self.closing(region, owner, &mut patience) {
+                    Some(refusal) => return Ok(Err(refusal)),
+                    None => continue,
+                }
+            }
+            let (index, entry) = self.take_entry(tcb)?;
+            let generation = phase::generation(entry.word.relaxed());
+            let word = phase::new(generation, tcb.record, kind as u64, phase::BEGIN);
+            entry.handle.set_release(handle.to_bits());
+            entry.owner.set_release(owner);
+            entry.meta.set_release(u64::from(handle.index()) << 32 | u64::from(sys::ticks()));
+            entry.word.set_release(word);
+
+            let mut state = slot.state.relaxed();
+            let refusal = loop {
+                match step(state, handle.generation(), kind, index) {
+                    Ok(next) => match slot.state.cas_full(state, next) {
+                        Ok(_) => break None,
+                        Err(now) => state = now,
+                    },
+                    Err(refusal) => break Some(refusal),
+                }
+            };
+            if let Some(refusal) = refusal {
+                entry.word.set_release(phase::with(word, phase::FREE));
+                tcb.free_entries.push(index);
+                match refusal {
+                    // A recount of what a dead process held; soon over, unless the recoverer is stopped or dead too.
+                    None => {
+                        if !patience.wait() {
+                            self.help()?;
+                            if slot.state.acquire() & state::RECOVERING != 0 {
+                                return Ok(Err(Refusal::Conflict));
+                            }
+                        }
+                        continue;
+                    }
+                    Some(refusal) => return Ok(Err(refusal)),
+                }
+            }
+            // Pairs with the closer's change of control and its fence: one of us sees the other.
+            if !control::lives(region.control.acquire(), owner) {
+                self.undo(slot, entry, word, handle.generation(), kind);
+                self.free_entry(tcb, index, entry, word);
+                match self.closing(region, owner, &mut patience) {
+                    Some(refusal) => return Ok(Err(refusal)),
+                    None => continue,
+                }
+            }
+            entry.word.set_release(phase::with(word, phase::HELD));
+            // Written before the release of `state` that the exchange acquired.
+            let (place, length) = (slot.place.relaxed(), slot.length.relaxed() & place::LENGTH);
+            let token = Token::new(index, generation);
+            let Some(pointer) = self.segment.bytes(place::offset(place), length) else {
+                self.end_entry(Some(tcb), index, entry, phase::with(word, phase::HELD), false)?;
+                return Err(corrupt(format!("{handle} is at {} with {length} bytes", place::offset(place))));
+            };
+            if let Some(context) = self.context(tcb, owner) {
+                context.counters[counter::BEGUN].count(1);
+            } else if let Ok(context) = self.context_slow(tcb, owner) {
+                context.counters[counter::BEGUN].count(1);
+            } else {
+                self.count_on_record(tcb, counter::BEGUN, 1);
+            }
+            return Ok(Ok(RawBorrow { token, pointer: pointer.as_ptr(), length: length as usize, kind }));
+        }
+    }
+
+    /// What a begin or alloc does about a region that is not open: `None` is to try again.
+    #[cold]
+    fn closing(&self, region: &RegionRecord, owner: u64, patience: &mut Patience) -> Option<Refusal> {
+        let word = region.control.acquire();
+        if control::lives(word, owner) {
+            return None;
+        }
+        let closing = control::status(word) == control::CLOSING && control::epoch(word) == control::epoch(owner);
+        if !closing {
+            return Some(Refusal::Stale);
+        }
+        if patience.wait() {
+            return None;
+        }
+        if self.is_dead(control::attachment(word)) && self.help().is_ok() {
+            return None;
+        }
+        Some(Refusal::Conflict)
+    }
+
+    fn lives(&self, owner: u64) -> bool {
+        let region = self.segment.get::<RegionRecord>(control::region(owner));
+        region.is_some_and(|region| {
+            let word = region.control.acquire();
+            control::lives(word, owner)
+                || control::status(word) == control::CLOSING && control::epoch(word) == control::epoch(owner)
+        })
+    }
+
+    /// Takes a begin back, as an end: by exchange only, and content with a state that an allocation has swept.
+    #[cold]
+    fn undo(&self, slot: &Slot, entry: &Entry, word: u64, generation: u32, kind: BorrowKind) {
+        entry.word.set_release(phase::with(word, phase::END));
+        let mut state = slot.state.relaxed();
+        loop {
+            if state::generation(state) != generation || state & state::FREE != 0 {
+                return;
+            }
+            if state & state::RECOVERING != 0 {
+                entry.word.set_release(phase::with(word, phase::HELD));
+                self.await_recount(slot);
+                entry.word.set_release(phase::with(word, phase::END));
+                state = slot.state.relaxed();
+                continue;
+            }
+            let held = if kind == BorrowKind::Unique { state & state::UNIQUE != 0 } else { state & state::COUNT != 0 };
+            if !held {
+                return;
+            }
+            let next = if kind == BorrowKind::Unique { state::of(generation) } else { state - 1 };
+            match slot.state.cas_full(state, next) {
+                Ok(_) => return,
+                Err(now) => state = now,
+            }
+        }
+    }
+
+    /// Waits until a recount of this slot is over, and does it if the recoverer is dead.
+    #[cold]
+    fn await_recount(&self, slot: &Slot) {
+        let mut patience = Patience::short();
+        while slot.state.acquire() & state::RECOVERING != 0 {
+            if !patience.wait() {
+                if let Err(error) = self.help() {
+                    tracing::warn!(%error, "waiting for a recount");
+                }
+                patience = Patience::short();
+            }
+        }
+    }
+
+    /// Recovers what dead processes hold.
+    #[cold]
+    fn help(&self) -> Result<()> {
+        crate::recovery::recover_dead(self)
+    }
+
+    /// Ends the borrow of a token, claimed by one exchange: of two ends one wins (B7).
+    pub(crate) fn end_token(&self, token: Token) -> Result<()> {
+        let tcb = self.tcb()?;
+        let stale = |tcb: &Tcb| {
+            self.count_on_record(tcb, counter::STALE, 1);
+            let what = "the token names no borrow that lives: it was ended, or is of another heap or process";
+            Err(Error::with_message(ErrorCode::StaleHandle, what))
+        };
+        let Some(entry) = self.segment.get::<Entry>(token.index()) else { return stale(tcb) };
+        let word = entry.word.acquire();
+        let fits = phase::of(word) == phase::HELD && phase::generation(word) == token.generation();
+        if !fits || !self.owns_record(phase::record(word)) {
+            return stale(tcb);
+        }
+        // A thread that has never used this region finds its context first: no lock is taken between claim and end.
+        let owner = entry.owner.relaxed();
+        if self.context(tcb, owner).is_none() && self.lives(owner) {
+            let _ = self.context_slow(tcb, owner);
+        }
+        if entry.word.cas(word, phase::with(word, phase::END)).is_err() {
+            return stale(tcb);
+        }
+        self.end_entry(Some(tcb), token.index(), entry, word, true)
+    }
+
+    /// Ends a borrow that its language ends exactly once. In a forked child nothing is ended (H7).
+    pub(crate) fn end_owned(&self, token: Token) {
+        let mut tcb = self.tcb_for_end();
+        if tcb.is_none() && self.is_child() {
+            return;
+        }
+        let Some(entry) = self.segment.get::<Entry>(token.index()) else { return };
+        let word = entry.word.relaxed();
+        if phase::of(word) != phase::HELD || phase::generation(word) != token.generation() {
+            tracing::error!(?token, "a borrow had ended before its owner ended it");
+            return;
+        }
+        let owner = entry.owner.relaxed();
+        if let Some(tcb) = tcb.as_deref_mut()
+            && self.context(tcb, owner).is_none()
+        {
+            let _ = self.context_slow(tcb, owner);
+        }
+        if let Err(error) = self.end_entry(tcb, token.index(), entry, word, true) {
+            tracing::error!(%error, ?token, "a borrow could not be ended in order");
+        }
+    }
+
+    fn owns_record(&self, record: u32) -> bool {
+        self.segment
+            .get::<ThreadRecord>(record)
+            .is_some_and(|r| record_owner::attachment(r.owner.acquire()) == Some(self.index))
+    }
+
+    /// The end of a borrow whose only ender this is. `word` is the entry's word while it was held.
+    pub(crate) fn end_entry(
+        &self,
+        tcb: Option<&mut Tcb>,
+        index: u32,
+        entry: &Entry,
+        word: u64,
+        count: bool,
+    ) -> Result<()> {
+        entry.word.set_release(phase::with(word, phase::END));
+        let (handle, owner) = (Handle::from_bits(entry.handle.relaxed()), entry.owner.relaxed());
+        let slot = self.segment.record::<Slot>((entry.meta.relaxed() >> 32) as u32)?;
+        if phase::kind(word) == BorrowKind::Unique as u64 {
+            // Nobody else may change the word of a slot under a unique borrow.
+            slot.state.set_release(state::of(handle.generation()));
+            sync::light();
+        } else {
+            self.undo(slot, entry, word, handle.generation(), BorrowKind::Shared);
+        }
+        // Pairs with `close_when_idle` and `wait_idle`: they change control, fence, then look at the entries.
+        let region = self.segment.record::<RegionRecord>(control::region(owner))?;
+        let control = region.control.acquire();
+        match tcb {
+            Some(tcb) => {
+                if count {
+                    match self.context(tcb, owner) {
+                        Some(context) => context.counters[counter::ENDED].count(1),
+                        None => self.count_on_record(tcb, counter::ENDED, 1),
+                    }
+                }
+                self.free_entry(tcb, index, entry, word);
+            }
+            None => {
+                let record = self.segment.record::<ThreadRecord>(phase::record(word))?;
+                entry.word.set_release(phase::ended(word));
+                record.foreign.add(if count { FOREIGN_COUNTED } else { 1 });
+            }
+        }
+        if control & control::LOW & !u64::from(u16::MAX) != 0 {
+            self.after_end(region, owner, control)?;
+        }
+        Ok(())
+    }
+
+    /// Frees an entry in its next generation: to this thread's stack, or left for its owner to find.
+    fn free_entry(&self, tcb: &mut Tcb, index: u32, entry: &Entry, word: u64) {
+        entry.word.set_release(phase::ended(word));
+        if phase::record(word) != tcb.record {
+            if let Some(record) = self.segment.get::<ThreadRecord>(phase::record(word)) {
+                record.foreign.add(1);
+            }
+        } else if phase::generation(word) + 1 < phase::LAST_GENERATION {
+            tcb.free_entries.push(index);
+        }
+    }
+
+    /// Wakes who waits for an idle region, and closes one that was to be closed when idle.
+    #[cold]
+    fn after_end(&self, region: &RegionRecord, owner: u64, control: u64) -> Result<()> {
+        if control & control::WAITED != 0 {
+            crate::arena::wake_waiters(region);
+        }
+        if control::status(control) == control::DRAINING && !self.is_child() {
+            sync::heavy();
+            crate::arena::finish_draining(self, control::region(owner), control::epoch(owner))?;
+        }
+        Ok(())
+    }
+
+    /// Takes the right to write from a buffer.
+    pub(crate) fn freeze(&self, handle: Handle) -> Result<()> {
+        self.change_state(handle, |state| {
+            if state & state::POISONED != 0 {
+                return Err(Refusal::Poisoned);
+            }
+            if state & state::UNIQUE != 0 { Err(Refusal::Conflict) } else { Ok(state | state::FROZEN) }
+        })
+    }
+
+    pub(crate) fn clear_poison(&self, handle: Handle) -> Result<()> {
+        self.change_state(handle, |state| Ok(state & !state::POISONED))
+    }
+
+    /// Changes a live buffer's state word by exchange, with the thread's mark up so that its region cannot close.
+    fn change_state(&self, handle: Handle, change: impl Fn(u64) -> std::result::Result<u64, Refusal>) -> Result<()> {
+        let tcb = self.tcb()?;
+        let mut patience = Patience::short();
+        loop {
+            let done = self.pinned(tcb, handle, |_, slot| {
+                let mut state = slot.state.relaxed();
+                loop {
+                    if state::generation(state) != handle.generation() || state & state::FREE != 0 {
+                        return Some(Err(Refusal::Stale));
+                    }
+                    if state & state::RECOVERING != 0 {
+                        return None;
+                    }
+                    match change(state) {
+                        Err(refusal) => return Some(Err(refusal)),
+                        Ok(next) => match slot.state.cas_full(state, next) {
+                            Ok(_) => return Some(Ok(())),
+                            Err(now) => state = now,
+                        },
+                    }
+                }
+            })?;
+            match done {
+                Some(Ok(())) => return Ok(()),
+                Some(Err(refusal)) => return Err(self.refused(tcb, handle, refusal)),
+                None if patience.wait() => {}
+                None => {
+                    self.help()?;
+                    patience = Patience::short();
+                }
+            }
+        }
+    }
+
+    /// The heap's lock, if this process is attached.
+    pub(crate) fn locked(&self) -> Result<Locked<'_>> {
+        self.check_attached()?;
+        Locked::take(self)
+    }
+}
+
+/// Ends by threads without a record are counted above the bits that tell of entries to be found.
+pub(crate) const FOREIGN_COUNTED: u64 = 1 << 32 | 1;

@@ -1,0 +1,177 @@
+//! The heap's lock and its journal: every structural change of a segment is a transaction that is written down before
+//! it is made, so that whoever finds its owner dead does it again from the start (C1).
+//!
+//! A transaction reads and writes words by reference. Writes are kept aside until `commit`, which records them all,
+//! then makes them, then clears the record. Doing it twice changes nothing, since nobody else may write these words.
+
+use crate::attachment::Attachment;
+use crate::error::{Error, ErrorCode, Result};
+use crate::layout::JOURNAL;
+use crate::segment::{Segment, corrupt};
+use crate::sync::{Patience, Word};
+
+/// The lock of a heap, held.
+pub(crate) struct Locked<'a> {
+    pub(crate) attachment: &'a Attachment,
+    pub(crate) segment: &'a Segment,
+    _lock: LockGuard<'a>,
+}
+
+struct LockGuard<'a> {
+    segment: &'a Segment,
+    word: u64,
+}
+
+fn lock_word(attachment: u16, sequence: u32) -> u64 {
+    u64::from(attachment) + 1 | u64::from(sequence) << 16
+}
+
+impl<'a> Locked<'a> {
+    /// Takes the lock. One that a dead process holds is taken over, and its change is completed; one that a stopped
+    /// process holds is waited for some seconds, then refused as `Borrowed`.
+    pub(crate) fn take(attachment: &'a Attachment) -> Result<Locked<'a>> {
+        let segment = &attachment.segment;
+        let lock = &segment.header().lock;
+        let mine = lock_word(attachment.index, attachment.sequence);
+        let mut patience = Patience::long();
+        let stolen = loop {
+            match lock.cas(0, mine) {
+                Ok(_) => break false,
+                Err(holder) => {
+                    if patience.suspicious() && attachment.lock_holder_is_dead(holder) && lock.cas(holder, mine).is_ok()
+                    {
+                        break true;
+                    }
+                    if !patience.wait() {
+                        return Err(Error::with_message(
+                            ErrorCode::Borrowed,
+                            format!(
+                                "the heap's lock is held by {} and was not released: is that process stopped?",
+                                attachment.describe((holder as u16).wrapping_sub(1))
+                            ),
+                        ));
+                    }
+                }
+            }
+        };
+        let locked = Locked { attachment, segment, _lock: LockGuard { segment, word: mine } };
+        if stolen {
+            tracing::warn!(heap = %attachment.id(), "the holder of the heap's lock is dead; completing its change");
+            locked.repair()?;
+        }
+        Ok(locked)
+    }
+
+    /// Completes what a dead holder of the lock left half done.
+    fn repair(&self) -> Result<()> {
+        redo(self.segment)?;
+        crate::arena::resume(self)
+    }
+
+    /// Begins a change.
+    pub(crate) fn change(&self) -> Change<'_> {
+        Change { segment: self.segment, writes: [const { (0, 0, 0) }; JOURNAL], len: 0, overflow: false }
+    }
+}
+
+impl Drop for LockGuard<'_> {
+    fn drop(&mut self) {
+        let header = self.segment.header();
+        if header.journal_len.relaxed() != 0 {
+            // A panic came between the record and its end. Errors mean a damaged journal, which `check` reports.
+            let _ = redo(self.segment);
+        }
+        debug_assert_eq!(header.lock.relaxed(), self.word);
+        header.lock.set_release(0);
+    }
+}
+
+/// A structural change under way.
+pub(crate) struct Change<'a> {
+    segment: &'a Segment,
+    /// Offset, count of words, value.
+    writes: [(u64, u64, u64); JOURNAL],
+    len: usize,
+    overflow: bool,
+}
+
+impl Change<'_> {
+    /// The word's value as this change has it.
+    pub(crate) fn get(&self, word: &Word) -> u64 {
+        let offset = self.segment.offset_of(word);
+        for (at, count, value) in self.writes[..self.len].iter().rev() {
+            if (*at..at + count * 8).contains(&offset) {
+                return *value;
+            }
+        }
+        word.acquire()
+    }
+
+    /// Writes one word.
+    pub(crate) fn set(&mut self, word: &Word, value: u64) {
+        self.push(self.segment.offset_of(word), 1, value);
+    }
+
+    /// Writes a run of words with one value.
+    pub(crate) fn fill(&mut self, first: &Word, count: u64, value: u64) {
+        if count > 0 {
+            self.push(self.segment.offset_of(first), count, value);
+        }
+    }
+
+    fn push(&mut self, offset: u64, count: u64, value: u64) {
+        if count == 1
+            && let Some(write) =
+                self.writes[..self.len].iter_mut().rev().find(|w| (w.0..w.0 + w.1 * 8).contains(&offset))
+            && write.1 == 1
+        {
+            write.2 = value;
+            return;
+        }
+        match self.writes.get_mut(self.len) {
+            Some(write) => {
+                *write = (offset, count, value);
+                self.len += 1;
+            }
+            None => self.overflow = true,
+        }
+    }
+
+    /// Writes the record, makes the change, clears the record.
+    pub(crate) fn commit(self) -> Result<()> {
+        if self.overflow {
+            return Err(Error::with_message(
+                ErrorCode::Internal,
+                "a change of the heap has too many words for its journal",
+            ));
+        }
+        let header = self.segment.header();
+        for (cell, (offset, count, value)) in header.journal.iter().zip(&self.writes[..self.len]) {
+            cell[0].set_relaxed(offset / 8 << 24 | count);
+            cell[1].set_relaxed(*value);
+        }
+        header.journal_len.set_release(self.len as u64);
+        redo(self.segment)
+    }
+}
+
+/// Makes the recorded change, from the start.
+fn redo(segment: &Segment) -> Result<()> {
+    let header = segment.header();
+    let len = header.journal_len.acquire();
+    let cells = header.journal.get(..len as usize).ok_or_else(|| corrupt(format!("journal of {len} writes")))?;
+    for cell in cells {
+        let (place, value) = (cell[0].relaxed(), cell[1].relaxed());
+        let (first, count) = (place >> 24, place & 0xff_ffff);
+        if count == 0 || (first + count) * 8 > segment.geometry.size {
+            return Err(corrupt(format!("journal names words {first} to {}", first + count)));
+        }
+        for word in first..first + count {
+            if let Some(word) = segment.word(word * 8) {
+                word.set_release(value);
+            }
+        }
+    }
+    header.journal_len.set_release(0);
+    Ok(())
+}

@@ -1,0 +1,662 @@
+//! The layout of a segment: its records, and the packing of their words (H2, H3). Offsets and indices only, fields of
+//! fixed size, the same on 32 and 64 bits. Pure functions; nothing here touches memory.
+//!
+//! Indices that may be absent are stored plus one, so that a record of zeros is an empty one.
+
+use crate::sync::{Half, Word};
+
+/// The unit in which address space is handed out.
+pub(crate) const GRANULE: u64 = 64 << 10;
+/// The smallest and the largest segment.
+pub(crate) const MIN_SIZE: u64 = 2 << 20;
+pub(crate) const MAX_SIZE: u64 = 1 << 40;
+pub(crate) const DEFAULT_SIZE: u64 = 64 << 30;
+/// The largest alignment of a buffer.
+pub(crate) const MAX_ALIGN: u64 = 4096;
+
+pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"WEAVHEAP");
+pub(crate) const BYTE_ORDER: u32 = 0x0102_0304;
+
+/// Words of the identity, at the segment's start; the last one is the checksum of those before it.
+pub(crate) const IDENTITY_WORDS: usize = 10;
+
+/// What a segment is: written once, before anybody else can open it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) layout_version: u32,
+    pub(crate) byte_order: u32,
+    pub(crate) flags: u32,
+    pub(crate) size: u64,
+    pub(crate) seed: u64,
+    pub(crate) id: u128,
+    pub(crate) boot: u128,
+}
+
+/// The heap is a file that other processes can attach.
+pub(crate) const FLAG_SHARED: u32 = 1;
+/// Shared borrows of runtimes without read-only views are checksummed.
+pub(crate) const FLAG_VERIFY: u32 = 2;
+
+impl Identity {
+    pub(crate) fn to_words(self) -> [u64; IDENTITY_WORDS] {
+        let mut words = [
+            MAGIC,
+            u64::from(self.layout_version) | u64::from(self.byte_order) << 32,
+            u64::from(self.flags),
+            self.size,
+            self.seed,
+            self.id as u64,
+            (self.id >> 64) as u64,
+            self.boot as u64,
+            (self.boot >> 64) as u64,
+            0,
+        ];
+        words[IDENTITY_WORDS - 1] = checksum(&words);
+        words
+    }
+
+    /// The identity in these words, if the magic is right; and whether the checksum is.
+    pub(crate) fn from_words(words: &[u64; IDENTITY_WORDS]) -> Option<(Identity, bool)> {
+        if words[0] != MAGIC {
+            return None;
+        }
+        let wide = |low: u64, high: u64| u128::from(low) | u128::from(high) << 64;
+        let identity = Identity {
+            layout_version: words[1] as u32,
+            byte_order: (words[1] >> 32) as u32,
+            flags: words[2] as u32,
+            size: words[3],
+            seed: words[4],
+            id: wide(words[5], words[6]),
+            boot: wide(words[7], words[8]),
+        };
+        Some((identity, words[IDENTITY_WORDS - 1] == checksum(words)))
+    }
+}
+
+fn checksum(words: &[u64; IDENTITY_WORDS]) -> u64 {
+    let mut hasher = crc32fast::Hasher::new();
+    for word in &words[..IDENTITY_WORDS - 1] {
+        hasher.update(&word.to_le_bytes());
+    }
+    u64::from(hasher.finalize()) | 1 << 32
+}
+
+/// Counters of a context or a thread record, by position. Copies and their bytes follow, one word a reason.
+pub(crate) mod counter {
+    pub(crate) const ALLOCATIONS: usize = 0;
+    pub(crate) const FREES: usize = 1;
+    pub(crate) const BYTES_ALLOCATED: usize = 2;
+    pub(crate) const BYTES_FREED: usize = 3;
+    pub(crate) const BEGUN: usize = 4;
+    pub(crate) const ENDED: usize = 5;
+    pub(crate) const CONFLICTS: usize = 6;
+    pub(crate) const STALE: usize = 7;
+    pub(crate) const VIEWS: usize = 8;
+    pub(crate) const FINALIZED: usize = 9;
+    pub(crate) const COLLECTED: usize = 10;
+    pub(crate) const COPIES: usize = 11;
+    pub(crate) const COPY_BYTES: usize = 15;
+    pub(crate) const COUNT: usize = 19;
+}
+
+/// The counters of one thread, in one region or beyond all regions. One thread writes, all read.
+pub(crate) type CounterWords = [Word; counter::COUNT];
+
+/// Runtimes whose totals have a place in the header.
+pub(crate) const RUNTIMES: usize = 16;
+
+/// Writes that one journal can hold: a structural change is one journal.
+pub(crate) const JOURNAL: usize = 64;
+
+/// One table's state.
+#[repr(C)]
+pub(crate) struct TableState {
+    /// Records ever handed out: those below have an extent.
+    pub(crate) used: Word,
+    /// First free record, plus one.
+    pub(crate) free: Word,
+}
+
+/// The first page of a segment, after the identity's words.
+#[repr(C, align(64))]
+pub(crate) struct Header {
+    pub(crate) identity: [Word; IDENTITY_WORDS],
+    /// 1 once the heap is whole.
+    pub(crate) ready: Word,
+    /// Attachments of a private heap: the last one to go unmaps.
+    pub(crate) users: Word,
+    _pad0: [Word; 4],
+    /// The heap's lock: attachment plus one (16), its record's sequence (32); 0 is free.
+    pub(crate) lock: Word,
+    /// Region that is being closed under the lock, plus one.
+    pub(crate) closing: Word,
+    /// Region whose parts are being given back, plus one.
+    pub(crate) reclaiming: Word,
+    /// Granules handed out now, at most ever, and where the search for room begins.
+    pub(crate) granules: Word,
+    pub(crate) peak: Word,
+    pub(crate) hint: Word,
+    /// Granules that are committed but free: what `trim` gives back.
+    pub(crate) idle: Word,
+    /// The directory changed; waited on by `lookup`.
+    pub(crate) names_changed: Half,
+    _pad1: Half,
+    pub(crate) tables: [TableState; TABLES],
+    /// Writes in the journal; 0 when no change is under way.
+    pub(crate) journal_len: Word,
+    /// Each write: {offset in words 40, count of words 24}, and the value.
+    pub(crate) journal: [[Word; 2]; JOURNAL],
+    /// What closed regions and detached threads have counted, by runtime.
+    pub(crate) totals: [CounterWords; RUNTIMES],
+}
+
+/// Which table. The order is that of the header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Table {
+    Attachments = 0,
+    Threads = 1,
+    Entries = 2,
+    EntryPages = 3,
+    Regions = 4,
+    Contexts = 5,
+    Slots = 6,
+    Blocks = 7,
+    Chunks = 8,
+    Names = 9,
+}
+
+pub(crate) const TABLES: usize = 10;
+
+impl Table {
+    pub(crate) const ALL: [Table; TABLES] = [
+        Table::Attachments,
+        Table::Threads,
+        Table::Entries,
+        Table::EntryPages,
+        Table::Regions,
+        Table::Contexts,
+        Table::Slots,
+        Table::Blocks,
+        Table::Chunks,
+        Table::Names,
+    ];
+
+    /// Bytes of a record; a power of two, so that a granule holds a whole number of them.
+    pub(crate) const fn record(self) -> u64 {
+        match self {
+            Table::Attachments | Table::Names => 128,
+            Table::Threads => 256,
+            Table::Entries | Table::Slots | Table::Chunks => 32,
+            Table::EntryPages | Table::Blocks => 16,
+            Table::Regions | Table::Contexts => 512,
+        }
+    }
+
+    /// The most records in a segment of this size.
+    const fn wanted(self, size: u64) -> u64 {
+        match self {
+            Table::Attachments => 1024,
+            Table::Threads => 4096,
+            Table::Entries => clamp(size / 1024, 1 << 12, 1 << 24),
+            Table::EntryPages => clamp(size / 1024, 1 << 12, 1 << 24) / ENTRIES_PER_PAGE as u64,
+            Table::Regions => clamp(size / GRANULE, 128, 1 << 20),
+            Table::Contexts => clamp(size / GRANULE * 2, 128, 1 << 18),
+            Table::Slots => clamp(size / 64, 1 << 12, 1 << 26),
+            Table::Blocks => clamp(size / 64, 1 << 12, 1 << 26) / SLOTS_PER_BLOCK as u64,
+            Table::Chunks => clamp(size / GRANULE, 128, 1 << 20),
+            Table::Names => 4096,
+        }
+    }
+}
+
+const fn clamp(value: u64, low: u64, high: u64) -> u64 {
+    if value < low {
+        low
+    } else if value > high {
+        high
+    } else {
+        value
+    }
+}
+
+/// Where the fixed parts of a segment of a given size are. A function of the size alone, so that nothing of it has to
+/// be read from the segment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Geometry {
+    pub(crate) size: u64,
+    pub(crate) granules: u64,
+    /// A bit a granule: handed out.
+    pub(crate) used_bits: u64,
+    /// A bit a granule: pages allocated, content unknown.
+    pub(crate) committed_bits: u64,
+    pub(crate) tables: [TableGeometry; TABLES],
+    /// Granules that the header, the bits and the tables' extent lists take.
+    pub(crate) fixed_granules: u64,
+}
+
+/// Where a table's extents are listed: one 32-bit granule number for each, 0 if not there yet.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct TableGeometry {
+    pub(crate) extents: u64,
+    pub(crate) capacity: u32,
+    /// log2 of the records in an extent of one granule.
+    pub(crate) shift: u32,
+}
+
+impl Geometry {
+    pub(crate) fn new(size: u64) -> Geometry {
+        let granules = size / GRANULE;
+        let bitmap = granules.div_ceil(64) * 8;
+        let used_bits = (size_of::<Header>() as u64).next_multiple_of(4096);
+        let committed_bits = used_bits + bitmap;
+        let mut at = committed_bits + bitmap;
+        let mut tables = [TableGeometry::default(); TABLES];
+        for table in Table::ALL {
+            let shift = (GRANULE / table.record()).trailing_zeros();
+            let extents = table.wanted(size).div_ceil(1 << shift);
+            tables[table as usize] = TableGeometry { extents: at, capacity: (extents << shift) as u32, shift };
+            at += (extents * 4).next_multiple_of(64);
+        }
+        Geometry { size, granules, used_bits, committed_bits, tables, fixed_granules: at.div_ceil(GRANULE) }
+    }
+}
+
+/// An attachment: one copy of the library in one process.
+#[repr(C)]
+pub(crate) struct AttachmentRecord {
+    /// {sequence 32 | runtime 8 | state 8}; state 1 is attached. The sequence grows with every new one.
+    pub(crate) state: Word,
+    pub(crate) pid: Word,
+    pub(crate) start: Word,
+    pub(crate) namespace: Word,
+    pub(crate) boot: [Word; 2],
+    pub(crate) label: [Word; 8],
+    _pad: [Word; 2],
+}
+
+/// A thread of an attachment. Padded, so that no two threads share a line.
+#[repr(C)]
+pub(crate) struct ThreadRecord {
+    /// {attachment plus one 16 | state 8}: 1 used by a thread, 2 waiting for the attachment's next thread.
+    pub(crate) owner: Word,
+    pub(crate) thread: Word,
+    /// First page of ledger entries, plus one.
+    pub(crate) pages: Word,
+    /// First context of this record, plus one.
+    pub(crate) contexts: Word,
+    pub(crate) next: Word,
+    _pad: [Word; 3],
+    pub(crate) counters: CounterWords,
+    _pad2: [Word; 4],
+    /// Ends of this record's borrows by threads without a record of their own: several threads write here.
+    pub(crate) foreign: Word,
+}
+
+pub(crate) const ENTRIES_PER_PAGE: u32 = 64;
+pub(crate) const SLOTS_PER_BLOCK: u32 = 256;
+
+/// One borrow in the ledger.
+#[repr(C)]
+pub(crate) struct Entry {
+    /// {generation 40 | record 12 | kind 4 | phase 8}.
+    pub(crate) word: Word,
+    pub(crate) handle: Word,
+    /// Copy of the slot's owner word.
+    pub(crate) owner: Word,
+    /// {root slot 32 | since 32, in ticks of 10 ms}.
+    pub(crate) meta: Word,
+}
+
+/// The list link and owner of a page of entries.
+#[repr(C)]
+pub(crate) struct EntryPage {
+    pub(crate) next: Word,
+    /// The thread record, plus one; 0 on the free list.
+    pub(crate) record: Word,
+}
+
+/// Classes of sizes: 52 up to 1 MiB, and one for slots whose bytes are a chunk of their own.
+pub(crate) const CLASSES: usize = 52;
+pub(crate) const CLASS_LARGE: usize = CLASSES;
+/// Words for one 32-bit list head a class.
+pub(crate) const HEAD_WORDS: usize = (CLASSES + 2) / 2;
+
+/// A region.
+#[repr(C)]
+pub(crate) struct RegionRecord {
+    /// {epoch 44 | waited 1 | status 3 | attachment 16}: the one word that every borrow looks at.
+    pub(crate) control: Word,
+    /// Generation of the region's handle.
+    pub(crate) born: Word,
+    /// In granules; 0 is none.
+    pub(crate) limit: Word,
+    _pad0: [Word; 5],
+    /// Changed when a borrow ends while somebody waits.
+    pub(crate) idle: Half,
+    _pad1: Half,
+    /// First chunk, and the first that is spare after a reset: those from there on are not in use. Plus one.
+    pub(crate) chunks: Word,
+    pub(crate) spare_chunks: Word,
+    /// First and last block of slots, and the first spare one. Plus one.
+    pub(crate) blocks: Word,
+    pub(crate) last_block: Word,
+    pub(crate) spare_blocks: Word,
+    pub(crate) contexts: Word,
+    /// Granules of its chunks, now and at most.
+    pub(crate) granules: Word,
+    pub(crate) peak: Word,
+    /// Next on the free list, plus one.
+    pub(crate) next: Word,
+    /// Buffers and bytes that resets have dropped.
+    pub(crate) dropped: Word,
+    pub(crate) dropped_bytes: Word,
+    /// Lists of freed slots that no thread has, by class.
+    pub(crate) shared: [Word; HEAD_WORDS],
+    pub(crate) name_len: Word,
+    pub(crate) name: [Word; 8],
+}
+
+/// What one thread has of one region: where it allocates, and what it counts. Padded.
+#[repr(C)]
+pub(crate) struct Context {
+    /// {op 32 | slot 32} while the thread allocates or frees; a closer waits for 0.
+    pub(crate) busy: Word,
+    /// The region and epoch that it belongs to, as a slot's owner word; 0 if it is free to be used.
+    pub(crate) owner: Word,
+    pub(crate) bump: Word,
+    pub(crate) bump_end: Word,
+    /// {next slot 32 | end 32} of its block.
+    pub(crate) slots: Word,
+    /// {thread record plus one 32 | runtime 8 | memory never used 1 at bit 40}: record 0 is an orphan.
+    pub(crate) record: Word,
+    /// Next context of the region, and of the thread record; plus one.
+    pub(crate) next: Word,
+    pub(crate) next_of_record: Word,
+    pub(crate) counters: CounterWords,
+    /// Lists of freed slots by class.
+    pub(crate) heads: [Word; HEAD_WORDS],
+    _pad: [Word; 10],
+}
+
+/// A buffer.
+#[repr(C)]
+pub(crate) struct Slot {
+    /// {generation 32 | UNIQUE | FREE | RECOVERING | POISONED | FROZEN | count 27, or under UNIQUE the entry}.
+    pub(crate) state: Word,
+    /// {epoch 44 | region 20}.
+    pub(crate) owner: Word,
+    /// {class 8 | flags 8 | offset 48}.
+    pub(crate) place: Word,
+    /// {chunk plus one 24 | length 40}; of a free slot {depth 32 | next plus one 32}.
+    pub(crate) length: Word,
+}
+
+/// The list link of a block of slots.
+#[repr(C)]
+pub(crate) struct Block {
+    pub(crate) next: Word,
+    _pad: Word,
+}
+
+/// A run of granules of a region.
+#[repr(C)]
+pub(crate) struct Chunk {
+    pub(crate) next: Word,
+    pub(crate) previous: Word,
+    /// {first granule 32 | granules 32}.
+    pub(crate) run: Word,
+    /// The region plus one; 0 on the free list.
+    pub(crate) region: Word,
+}
+
+/// A published name.
+#[repr(C)]
+pub(crate) struct NameRecord {
+    /// Bytes of the name; 0 if the record is free.
+    pub(crate) length: Word,
+    pub(crate) handle: Word,
+    pub(crate) name: [Word; 8],
+    _pad: [Word; 6],
+}
+
+const _: () = {
+    assert!(size_of::<AttachmentRecord>() == 128);
+    assert!(size_of::<ThreadRecord>() == 256);
+    assert!(size_of::<Entry>() == 32);
+    assert!(size_of::<EntryPage>() == 16);
+    assert!(size_of::<RegionRecord>() <= 512);
+    assert!(size_of::<Context>() == 512);
+    assert!(size_of::<Slot>() == 32);
+    assert!(size_of::<Block>() == 16);
+    assert!(size_of::<Chunk>() == 32);
+    assert!(size_of::<NameRecord>() == 128);
+};
+
+/// The state word of a slot.
+pub(crate) mod state {
+    pub(crate) const UNIQUE: u64 = 1 << 31;
+    pub(crate) const FREE: u64 = 1 << 30;
+    pub(crate) const RECOVERING: u64 = 1 << 29;
+    pub(crate) const POISONED: u64 = 1 << 28;
+    pub(crate) const FROZEN: u64 = 1 << 27;
+    pub(crate) const COUNT: u64 = FROZEN - 1;
+    /// Flags that stay when a count changes.
+    pub(crate) const LASTING: u64 = POISONED | FROZEN;
+
+    pub(crate) fn generation(word: u64) -> u32 {
+        (word >> 32) as u32
+    }
+
+    pub(crate) fn of(generation: u32) -> u64 {
+        u64::from(generation) << 32
+    }
+
+    /// The first generation of a slot: odd, and another one in each heap and for each slot, so that a handle made up
+    /// or taken from another heap does not fit (K1).
+    pub(crate) fn first_generation(seed: u64, index: u32) -> u32 {
+        (super::mix(seed ^ u64::from(index).wrapping_mul(0x9e37_79b9_7f4a_7c15)) >> 32) as u32 | 1
+    }
+
+    /// The generation after this one, or `None` when all have been used (K2).
+    pub(crate) fn next_generation(word: u64, seed: u64, index: u32) -> Option<u32> {
+        let first = first_generation(seed, index);
+        let now = generation(word);
+        if now == 0 {
+            return Some(first);
+        }
+        let next = now.wrapping_add(2);
+        if next == first { None } else { Some(next) }
+    }
+}
+
+/// The control word of a region and the owner words made of it.
+pub(crate) mod control {
+    pub(crate) const OPEN: u64 = 0;
+    pub(crate) const CLOSING: u64 = 1;
+    pub(crate) const DRAINING: u64 = 2;
+    pub(crate) const CLOSED: u64 = 3;
+    /// Somebody sleeps until the region is idle.
+    pub(crate) const WAITED: u64 = 1 << 19;
+    pub(crate) const REGION_BITS: u32 = 20;
+    pub(crate) const LOW: u64 = (1 << REGION_BITS) - 1;
+    pub(crate) const LAST_EPOCH: u64 = (1 << 44) - 1;
+
+    pub(crate) fn new(epoch: u64, status: u64, attachment: u16) -> u64 {
+        epoch << REGION_BITS | status << 16 | u64::from(attachment)
+    }
+
+    pub(crate) fn epoch(word: u64) -> u64 {
+        word >> REGION_BITS
+    }
+
+    pub(crate) fn status(word: u64) -> u64 {
+        word >> 16 & 7
+    }
+
+    pub(crate) fn attachment(word: u64) -> u16 {
+        word as u16
+    }
+
+    pub(crate) fn is_open(word: u64) -> bool {
+        word & LOW & !WAITED == 0
+    }
+
+    /// The owner word of the slots of this region in this epoch.
+    pub(crate) fn owner(word: u64, region: u32) -> u64 {
+        word & !LOW | u64::from(region)
+    }
+
+    pub(crate) fn region(owner: u64) -> u32 {
+        (owner & LOW) as u32
+    }
+
+    /// Whether what belongs to this owner lives: its region is open, in the same epoch.
+    pub(crate) fn lives(word: u64, owner: u64) -> bool {
+        word & !WAITED == owner & !LOW
+    }
+}
+
+/// The word of a ledger entry.
+pub(crate) mod phase {
+    pub(crate) const FREE: u64 = 0;
+    pub(crate) const BEGIN: u64 = 1;
+    pub(crate) const HELD: u64 = 2;
+    pub(crate) const END: u64 = 3;
+    const PHASE: u64 = 0xff;
+    const LOW: u64 = (1 << 24) - 1;
+    pub(crate) const LAST_GENERATION: u64 = (1 << 40) - 1;
+
+    pub(crate) fn new(generation: u64, record: u32, kind: u64, phase: u64) -> u64 {
+        generation << 24 | u64::from(record) << 12 | kind << 8 | phase
+    }
+
+    pub(crate) fn of(word: u64) -> u64 {
+        word & PHASE
+    }
+
+    pub(crate) fn with(word: u64, phase: u64) -> u64 {
+        word & !PHASE | phase
+    }
+
+    pub(crate) fn kind(word: u64) -> u64 {
+        word >> 8 & 0xf
+    }
+
+    pub(crate) fn record(word: u64) -> u32 {
+        (word >> 12 & 0xfff) as u32
+    }
+
+    pub(crate) fn generation(word: u64) -> u64 {
+        word >> 24
+    }
+
+    /// The entry's next life: free, one generation on.
+    pub(crate) fn ended(word: u64) -> u64 {
+        (word & !LOW).wrapping_add(1 << 24)
+    }
+}
+
+/// Packing of a slot's place and length.
+pub(crate) mod place {
+    pub(crate) const OFFSET: u64 = (1 << 48) - 1;
+    pub(crate) const LENGTH: u64 = (1 << 40) - 1;
+
+    pub(crate) fn new(class: usize, offset: u64) -> u64 {
+        (class as u64) << 56 | offset & OFFSET
+    }
+
+    pub(crate) fn class(word: u64) -> usize {
+        (word >> 56) as usize
+    }
+
+    pub(crate) fn offset(word: u64) -> u64 {
+        word & OFFSET
+    }
+}
+
+/// Classes of sizes: every 64 bytes up to 512, then four in each doubling up to 1 MiB.
+pub(crate) mod class {
+    pub(crate) const UNIT: u64 = 64;
+    pub(crate) const LARGEST: u64 = 1 << 20;
+
+    /// The class for so many bytes; `None` above 1 MiB.
+    pub(crate) fn of(bytes: u64) -> Option<usize> {
+        let units = bytes.max(1).div_ceil(UNIT);
+        if units <= 8 {
+            return Some(units as usize - 1);
+        }
+        if bytes > LARGEST {
+            return None;
+        }
+        let top = 63 - (units - 1).leading_zeros();
+        let quarter = (units - 1) >> (top - 2) & 3;
+        Some(8 + (top as usize - 3) * 4 + quarter as usize)
+    }
+
+    /// Bytes of a buffer of this class.
+    pub(crate) fn size(class: usize) -> u64 {
+        if class < 8 {
+            return (class as u64 + 1) * UNIT;
+        }
+        let (doubling, quarter) = ((class as u64 - 8) / 4, (class as u64 - 8) % 4);
+        (quarter + 5) << (doubling + 1) << 6
+    }
+}
+
+/// A good mixer of 64 bits (the finalizer of SplitMix64, Steele et al. 2014).
+pub(crate) fn mix(mut z: u64) -> u64 {
+    z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ z >> 31
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_hold_what_they_are_for_and_waste_at_most_a_fifth() {
+        let mut last = 0;
+        for class in 0..CLASSES {
+            let size = class::size(class);
+            assert!(size > last, "class {class}");
+            assert_eq!(class::of(last + 1), Some(class), "first size of class {class}");
+            assert_eq!(class::of(size), Some(class), "last size of class {class}");
+            assert!(last < 512 || (size - last - 1) * 5 <= size + 5 * 64, "class {class} wastes too much");
+            last = size;
+        }
+        assert_eq!(last, class::LARGEST);
+        assert_eq!(class::of(class::LARGEST + 1), None);
+    }
+
+    #[test]
+    fn generations_are_odd_and_never_come_twice() {
+        let (seed, index) = (7, 9);
+        let first = state::first_generation(seed, index);
+        assert_eq!(first % 2, 1);
+        assert_eq!(state::next_generation(0, seed, index), Some(first));
+        assert_eq!(state::next_generation(state::of(first), seed, index), Some(first.wrapping_add(2)));
+        assert_eq!(state::next_generation(state::of(first.wrapping_sub(2)), seed, index), None);
+    }
+
+    #[test]
+    fn an_identity_with_any_bit_flipped_is_noticed() {
+        let identity =
+            Identity { layout_version: 1, byte_order: BYTE_ORDER, flags: 1, size: 1 << 30, seed: 5, id: 6, boot: 7 };
+        let words = identity.to_words();
+        assert_eq!(Identity::from_words(&words), Some((identity, true)));
+        for bit in 0..IDENTITY_WORDS * 64 {
+            let mut flipped = words;
+            flipped[bit / 64] ^= 1 << (bit % 64);
+            assert!(!matches!(Identity::from_words(&flipped), Some((_, true))), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_small_segment_has_room_beside_its_fixed_parts() {
+        let geometry = Geometry::new(MIN_SIZE);
+        assert!(geometry.fixed_granules + 2 * TABLES as u64 <= geometry.granules);
+        assert!(Geometry::new(DEFAULT_SIZE).fixed_granules < 32);
+    }
+}

@@ -1,0 +1,125 @@
+//! Reading the ledger: who holds what, as any attachment or inspector may ask at any time (B4, N2).
+
+use crate::error::Result;
+use crate::handle::{Handle, Token};
+use crate::layout::*;
+use crate::runtime::Runtime;
+use crate::segment::Segment;
+use crate::snapshot::{BorrowKind, Holder};
+use crate::threads::record_owner;
+
+/// A ledger entry read whole: its word was the same before and after.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    pub(crate) index: u32,
+    pub(crate) word: u64,
+    pub(crate) handle: Handle,
+    pub(crate) owner: u64,
+    pub(crate) slot: u32,
+    pub(crate) since: u32,
+    pub(crate) record: u32,
+    pub(crate) attachment: u16,
+}
+
+impl Seen {
+    pub(crate) fn phase(&self) -> u64 {
+        phase::of(self.word)
+    }
+
+    pub(crate) fn is_unique(&self) -> bool {
+        phase::kind(self.word) == BorrowKind::Unique as u64
+    }
+}
+
+/// Reads one entry; `None` if it is free or changes too fast to be read, which only a free one does for long.
+pub(crate) fn read(entry: &Entry, index: u32, record: u32, attachment: u16) -> Option<Seen> {
+    for _ in 0..64 {
+        let word = entry.word.acquire();
+        if phase::of(word) == phase::FREE {
+            return None;
+        }
+        let (handle, owner, meta) = (entry.handle.acquire(), entry.owner.acquire(), entry.meta.acquire());
+        if entry.word.acquire() == word {
+            let (slot, since) = ((meta >> 32) as u32, meta as u32);
+            return Some(Seen {
+                index,
+                word,
+                handle: Handle::from_bits(handle),
+                owner,
+                slot,
+                since,
+                record,
+                attachment,
+            });
+        }
+    }
+    None
+}
+
+/// Walks all entries in use. The walk is bounded by the tables' capacities whatever the segment says.
+pub(crate) fn each(segment: &Segment, mut each: impl FnMut(Seen) -> Result<()>) -> Result<()> {
+    for index in 0..segment.used(Table::Threads) {
+        let Some(record) = segment.get::<ThreadRecord>(index) else { continue };
+        let Some(attachment) = record_owner::attachment(record.owner.acquire()) else { continue };
+        crate::threads::each_link(
+            segment,
+            &record.pages,
+            |p: &EntryPage| &p.next,
+            |page| {
+                let Some(first) = page.checked_mul(ENTRIES_PER_PAGE) else { return Ok(()) };
+                for at in first..first.saturating_add(ENTRIES_PER_PAGE) {
+                    let Some(entry) = segment.get::<Entry>(at) else { continue };
+                    if let Some(seen) = read(entry, at, index, attachment) {
+                        each(seen)?;
+                    }
+                }
+                Ok(())
+            },
+        )?;
+    }
+    Ok(())
+}
+
+/// A seen entry as people read it.
+pub(crate) fn holder(segment: &Segment, seen: &Seen, now: u32, alive: bool) -> Holder {
+    let thread = segment.get::<ThreadRecord>(seen.record).map(|r| r.thread.relaxed()).unwrap_or(0);
+    let attachment = segment.get::<AttachmentRecord>(u32::from(seen.attachment));
+    let region = control::region(seen.owner);
+    let born = segment.get::<RegionRecord>(region).map(|r| r.born.relaxed() as u32).unwrap_or(0);
+    Holder {
+        handle: seen.handle,
+        region: Handle::region(region, born),
+        kind: if seen.is_unique() { BorrowKind::Unique } else { BorrowKind::Shared },
+        process: attachment.map(|a| a.pid.relaxed() as u32).unwrap_or(0),
+        thread,
+        runtime: attachment.map(|a| Runtime::from_number((a.state.relaxed() >> 8) as u8)).unwrap_or(Runtime::Unknown),
+        label: attachment.map(|a| text(&a.label, 64)).unwrap_or_default(),
+        age_ms: age(now, seen.since),
+        alive,
+        token: Token::new(seen.index, phase::generation(seen.word)),
+    }
+}
+
+/// Milliseconds between two ticks. The coarse clocks of two processors may differ by one, so an age below 0 is 0.
+fn age(now: u32, since: u32) -> u64 {
+    let ticks = now.wrapping_sub(since);
+    if ticks > u32::MAX / 2 { 0 } else { u64::from(ticks) * 10 }
+}
+
+/// Text kept in words, up to its first zero byte or this length; what is no UTF-8 is shown as replaced.
+pub(crate) fn text(words: &[crate::sync::Word], length: usize) -> String {
+    let bytes: Vec<u8> = words.iter().flat_map(|word| word.relaxed().to_le_bytes()).take(length).collect();
+    let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
+    String::from_utf8_lossy(&bytes[..end]).into_owned()
+}
+
+/// Text as words, cut to 64 bytes at a character.
+pub(crate) fn text_words(text: &str) -> [u64; 8] {
+    let mut end = text.len().min(64);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let mut bytes = [0u8; 64];
+    bytes[..end].copy_from_slice(&text.as_bytes()[..end]);
+    std::array::from_fn(|i| u64::from_le_bytes(std::array::from_fn(|j| bytes[i * 8 + j])))
+}

@@ -1,0 +1,275 @@
+//! The page allocator: runs of granules for chunks and for the tables' extents, and what goes back to the system (H5).
+//!
+//! Two bits a granule: handed out; and committed, which means that its pages are allocated and their content is
+//! unknown. A granule that is not committed reads as zero.
+
+use crate::error::{Error, ErrorCode, Result};
+use crate::journal::{Change, Locked};
+use crate::layout::*;
+use crate::segment::{Record, Segment, Source, corrupt};
+use crate::sys;
+
+/// Runs of at least this many granules go back to the system once they are free (1 MiB).
+const LARGE_RUN: u64 = 16;
+
+pub(crate) fn out_of_memory(segment: &Segment, granules: u64) -> Error {
+    let header = segment.header();
+    Error::with_message(
+        ErrorCode::OutOfMemory,
+        format!(
+            "no {} bytes are free in one piece: the heap holds {} of its limit of {} bytes. Close regions, or make the heap with a larger limit",
+            granules.saturating_mul(GRANULE),
+            header.granules.relaxed() * GRANULE,
+            segment.geometry.size
+        ),
+    )
+}
+
+fn bit(segment: &Segment, bits: u64, granule: u64) -> bool {
+    segment.bit_word(bits, granule / 64).acquire() >> (granule % 64) & 1 != 0
+}
+
+/// Sets or clears the bits of a run as part of a change: at most two single words and a fill.
+fn set_bits(change: &mut Change<'_>, segment: &Segment, bits: u64, first: u64, count: u64, on: bool) {
+    let end = first + count;
+    let mut at = first;
+    while at < end {
+        let word = segment.bit_word(bits, at / 64);
+        if at.is_multiple_of(64) && end - at >= 64 {
+            let words = (end - at) / 64;
+            change.fill(word, words, if on { u64::MAX } else { 0 });
+            at += words * 64;
+        } else {
+            let stop = end.min((at / 64 + 1) * 64);
+            let mask = (u64::MAX >> (64 - (stop - at))) << (at % 64);
+            let old = change.get(word);
+            change.set(word, if on { old | mask } else { old & !mask });
+            at = stop;
+        }
+    }
+}
+
+fn any_bit(segment: &Segment, bits: u64, first: u64, count: u64) -> bool {
+    let end = first + count;
+    let mut at = first;
+    while at < end {
+        let stop = end.min((at / 64 + 1) * 64);
+        let mask = (u64::MAX >> (64 - (stop - at))) << (at % 64);
+        if segment.bit_word(bits, at / 64).acquire() & mask != 0 {
+            return true;
+        }
+        at = stop;
+    }
+    false
+}
+
+/// The first run of free granules from `start` on, below `end`.
+fn find_run(segment: &Segment, start: u64, end: u64, count: u64) -> Option<u64> {
+    let bits = segment.geometry.used_bits;
+    let mut first = start;
+    let mut at = start;
+    while at < end {
+        let word = segment.bit_word(bits, at / 64).acquire() >> (at % 64);
+        let left = (64 - at % 64).min(end - at);
+        let free = u64::from(word.trailing_zeros()).min(left);
+        at += free;
+        if at - first >= count {
+            return Some(first);
+        }
+        if free < left {
+            let taken = u64::from((word >> free).trailing_ones()).min(left - free);
+            at += taken;
+            first = at;
+        }
+    }
+    None
+}
+
+/// A run of granules that a change hands out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run {
+    pub(crate) first: u64,
+    pub(crate) count: u64,
+    /// None of its pages has ever been used: it reads as zero.
+    pub(crate) fresh: bool,
+    /// Its pages have to be allocated before anybody touches them.
+    pub(crate) needs_commit: bool,
+}
+
+/// Hands out a run of granules as part of a change.
+pub(crate) fn take(change: &mut Change<'_>, segment: &Segment, count: u64) -> Result<Run> {
+    let header = segment.header();
+    let granules = segment.geometry.granules;
+    let hint = change.get(&header.hint).min(granules);
+    let found = find_run(segment, hint, granules, count)
+        .or_else(|| find_run(segment, segment.geometry.fixed_granules, granules, count))
+        .ok_or_else(|| out_of_memory(segment, count))?;
+    set_bits(change, segment, segment.geometry.used_bits, found, count, true);
+    let fresh = !any_bit(segment, segment.geometry.committed_bits, found, count);
+    let now = change.get(&header.granules) + count;
+    change.set(&header.granules, now);
+    if now > change.get(&header.peak) {
+        change.set(&header.peak, now);
+    }
+    change.set(&header.hint, found + count);
+    let needs_commit = segment.source() == Source::Shared && (fresh || !all_bits(segment, found, count));
+    Ok(Run { first: found, count, fresh, needs_commit })
+}
+
+fn all_bits(segment: &Segment, first: u64, count: u64) -> bool {
+    (first..first + count).all(|granule| bit(segment, segment.geometry.committed_bits, granule))
+}
+
+/// Allocates the pages of a run in the file. Slow for large runs, so it is done without the lock where it can be.
+pub(crate) fn commit_pages(segment: &Segment, run: Run) -> Result<()> {
+    let Some(file) = segment.file.as_ref().filter(|_| run.needs_commit) else { return Ok(()) };
+    sys::commit(file, run.first * GRANULE, run.count * GRANULE).map_err(|error| {
+        let error = sys::error("the heap's folder has no room for more pages", &error);
+        tracing::warn!(%error, bytes = run.count * GRANULE, "pages of a shared heap could not be allocated");
+        error
+    })
+}
+
+/// Marks a run's pages as allocated, as part of a change.
+pub(crate) fn mark_committed(change: &mut Change<'_>, segment: &Segment, run: Run) {
+    set_bits(change, segment, segment.geometry.committed_bits, run.first, run.count, true);
+}
+
+/// Takes a run back, as part of a change.
+pub(crate) fn give_back(change: &mut Change<'_>, segment: &Segment, first: u64, count: u64) -> Result<()> {
+    let geometry = &segment.geometry;
+    if count == 0
+        || first < geometry.fixed_granules
+        || first.checked_add(count).is_none_or(|end| end > geometry.granules)
+    {
+        return Err(corrupt(format!("a chunk of granules {first} and {count} more")));
+    }
+    let header = segment.header();
+    set_bits(change, segment, geometry.used_bits, first, count, false);
+    let now = change.get(&header.granules).saturating_sub(count);
+    change.set(&header.granules, now);
+    if first < change.get(&header.hint) {
+        change.set(&header.hint, first);
+    }
+    if count >= LARGE_RUN {
+        let idle = change.get(&header.idle) + count;
+        change.set(&header.idle, idle);
+    }
+    Ok(())
+}
+
+/// A fresh record of a table: from its free list, or the next one, for which an extent is made where it is missing.
+/// `LimitReached` when the table is full. The caller's change takes it; `link` reads the free list's next.
+pub(crate) fn take_record<'s, R: Record>(
+    locked: &'s Locked<'_>,
+    change: &mut Change<'_>,
+    link: impl FnOnce(&R) -> &crate::sync::Word,
+) -> Result<(u32, &'s R)> {
+    let segment = locked.segment;
+    let table = &segment.header().tables[R::TABLE as usize];
+    if let Some((index, record)) = segment.linked::<R>(change.get(&table.free))? {
+        change.set(&table.free, change.get(link(record)));
+        return Ok((index, record));
+    }
+    let index = change.get(&table.used);
+    let index = u32::try_from(index).ok().filter(|i| *i < segment.capacity(R::TABLE)).ok_or_else(|| {
+        let (name, capacity) = (format!("{:?}", R::TABLE).to_lowercase(), segment.capacity(R::TABLE));
+        Error::with_message(
+            ErrorCode::LimitReached,
+            format!("the heap's table of {name} is full ({capacity} records): close or detach what is no longer used"),
+        )
+    })?;
+    ensure_extent(locked, R::TABLE, index)?;
+    change.set(&table.used, u64::from(index) + 1);
+    Ok((index, segment.record(index)?))
+}
+
+/// Makes the extent of a table that holds this index, as a change of its own. Extents are never given back.
+pub(crate) fn ensure_extent(locked: &Locked<'_>, table: Table, index: u32) -> Result<()> {
+    let segment = locked.segment;
+    let extent = index >> segment.geometry.tables[table as usize].shift;
+    if segment.extent_granule(table, extent).is_some() {
+        return Ok(());
+    }
+    let mut change = locked.change();
+    let run = take_zeroed(&mut change, segment)?;
+    let (word, shift) = segment.extent_word(table, extent)?;
+    let cell = change.get(word) & !(u64::from(u32::MAX) << shift) | run.first << shift;
+    change.set(word, cell);
+    change.commit()
+}
+
+/// One granule of zeros. Records must start as zeros, since generations and sequences live in them.
+fn take_zeroed(change: &mut Change<'_>, segment: &Segment) -> Result<Run> {
+    let run = take(change, segment, 1)?;
+    commit_pages(segment, run)?;
+    mark_committed(change, segment, run);
+    if !run.fresh {
+        for word in 0..GRANULE / 8 {
+            if let Some(word) = segment.word(run.first * GRANULE + word * 8) {
+                word.set_relaxed(0);
+            }
+        }
+    }
+    Ok(run)
+}
+
+/// Puts a record on its table's free list, as part of a change.
+pub(crate) fn free_record<R: Record>(
+    change: &mut Change<'_>,
+    segment: &Segment,
+    index: u32,
+    link: impl FnOnce(&R) -> &crate::sync::Word,
+) -> Result<()> {
+    let table = &segment.header().tables[R::TABLE as usize];
+    let record = segment.record::<R>(index)?;
+    change.set(link(record), change.get(&table.free));
+    change.set(&table.free, u64::from(index) + 1);
+    Ok(())
+}
+
+/// Gives free committed runs back to the system. `least` is the smallest run worth a call. Returns granules.
+pub(crate) fn trim(locked: &Locked<'_>, least: u64) -> Result<u64> {
+    let segment = locked.segment;
+    let geometry = &segment.geometry;
+    let (mut at, mut given) = (geometry.fixed_granules, 0);
+    while at < geometry.granules {
+        let word = at / 64;
+        if at.is_multiple_of(64) && segment.bit_word(geometry.committed_bits, word).acquire() == 0 {
+            at += 64;
+            continue;
+        }
+        let first = at;
+        while at < geometry.granules
+            && !bit(segment, geometry.used_bits, at)
+            && bit(segment, geometry.committed_bits, at)
+        {
+            at += 1;
+        }
+        let count = at - first;
+        if count >= least.max(1) {
+            let offset = first * GRANULE;
+            // SAFETY: the granules are free, and the lock under which they could be handed out is held.
+            let result = unsafe { sys::decommit(segment.file.as_ref(), segment.base(), offset, count * GRANULE) };
+            result.map_err(|error| sys::error("giving memory back to the system", &error))?;
+            let mut change = locked.change();
+            set_bits(&mut change, segment, geometry.committed_bits, first, count, false);
+            change.commit()?;
+            given += count;
+        }
+        if count == 0 {
+            at += 1;
+        }
+    }
+    locked.segment.header().idle.set_relaxed(0);
+    Ok(given)
+}
+
+/// Gives large free runs back if there are enough of them: called beside slow work that somebody waits for anyway.
+pub(crate) fn trim_if_idle(locked: &Locked<'_>) -> Result<()> {
+    const ENOUGH: u64 = (64 << 20) / GRANULE;
+    if locked.segment.header().idle.relaxed() >= ENOUGH {
+        trim(locked, LARGE_RUN)?;
+    }
+    Ok(())
+}

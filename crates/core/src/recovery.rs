@@ -1,0 +1,217 @@
+//! Recovery of what a dead process held, exactly, by whoever meets it next (C1, C2). Everything here runs under the
+//! heap's lock, and every step may be run again: a recoverer that dies leaves its work to the next.
+
+use crate::alloc::{busy, push_slot};
+use crate::arena;
+use crate::attachment::Attachment;
+use crate::error::Result;
+use crate::journal::Locked;
+use crate::layout::*;
+use crate::ledger;
+use crate::pages;
+use crate::segment::Source;
+use crate::sync::Patience;
+use crate::threads::{each_link, record_owner};
+
+/// Looks at all attachments and recovers the dead ones.
+pub(crate) fn recover_dead(attachment: &Attachment) -> Result<()> {
+    if attachment.segment.source() != Source::Shared {
+        return Ok(());
+    }
+    let mut found = false;
+    for index in 0..attachment.segment.used(Table::Attachments) as u16 {
+        if attachment.is_dead(index) {
+            let locked = Locked::take(attachment)?;
+            if attachment.is_dead(index) {
+                recover(&locked, index)?;
+                found = true;
+            }
+        }
+    }
+    if found { arena::finish_all_draining(attachment) } else { Ok(()) }
+}
+
+/// Recovers a dead attachment: ends its borrows, poisons what it could write, gives its records back.
+pub(crate) fn recover(locked: &Locked<'_>, dead: u16) -> Result<()> {
+    let segment = locked.segment;
+    let who = locked.attachment.describe(dead);
+    let mut busy_contexts = Vec::new();
+    each_context(locked, dead, |index| {
+        busy_contexts.push(index);
+        Ok(())
+    })?;
+    for index in busy_contexts {
+        settle_context(locked, index)?;
+    }
+    let mut entries = Vec::new();
+    ledger::each(segment, |seen| {
+        if seen.attachment == dead {
+            entries.push(seen);
+        }
+        Ok(())
+    })?;
+    let mut ended = 0u64;
+    for seen in &entries {
+        end_for_the_dead(locked, seen)?;
+        ended += 1;
+    }
+    tracing::warn!(heap = %locked.attachment.id(), dead = who, borrows = ended, "recovered what a dead process held");
+    release_records(locked, dead)?;
+    let record = segment.record::<AttachmentRecord>(u32::from(dead))?;
+    record.state.set_release(record.state.relaxed() & !0xff);
+    Ok(())
+}
+
+fn each_context(locked: &Locked<'_>, attachment: u16, mut each: impl FnMut(u32) -> Result<()>) -> Result<()> {
+    let segment = locked.segment;
+    for index in 0..segment.used(Table::Threads) {
+        let Some(record) = segment.get::<ThreadRecord>(index) else { continue };
+        if record_owner::attachment(record.owner.acquire()) == Some(attachment) {
+            each_link(segment, &record.contexts, |c: &Context| &c.next_of_record, &mut each)?;
+        }
+    }
+    Ok(())
+}
+
+/// Settles an allocation or a free that its thread did not finish: the slot it was about is live, or on a list.
+fn settle_context(locked: &Locked<'_>, index: u32) -> Result<()> {
+    let segment = locked.segment;
+    let context = segment.record::<Context>(index)?;
+    let (op, slot) = (context.busy.acquire() & !0xffff_ffff, context.busy.acquire() as u32);
+    if (op == busy::ALLOC || op == busy::FREE)
+        && let Some(record) = segment.get::<Slot>(slot)
+        && record.state.acquire() & state::FREE != 0
+        && record.owner.acquire() == context.owner.acquire()
+    {
+        let class = place::class(record.place.relaxed());
+        let listed = class < CLASSES
+            && segment
+                .linked::<Slot>(context.heads[class / 2].relaxed() >> (32 * (class % 2)) & 0xffff_ffff)?
+                .is_some_and(|(head, _)| head == slot);
+        if class < CLASSES && !listed {
+            push_slot(segment, context, class, slot, record, segment.identity.seed);
+        }
+    }
+    context.busy.set_release(0);
+    Ok(())
+}
+
+/// Ends one borrow of a dead process.
+fn end_for_the_dead(locked: &Locked<'_>, seen: &ledger::Seen) -> Result<()> {
+    let segment = locked.segment;
+    let entry = segment.record::<Entry>(seen.index)?;
+    let slot = segment.record::<Slot>(seen.slot)?;
+    let generation = seen.handle.generation();
+    if seen.is_unique() {
+        let held = state::of(generation) | state::UNIQUE | u64::from(seen.index);
+        // Before HELD it had not begun to write, after it it had finished.
+        let next =
+            if seen.phase() == phase::HELD { state::of(generation) | state::POISONED } else { state::of(generation) };
+        let _ = slot.state.cas_full(held, next);
+    } else {
+        recount(locked, seen, slot)?;
+    }
+    if seen.phase() == phase::HELD {
+        // It was counted as begun.
+        let runtime =
+            segment.get::<AttachmentRecord>(u32::from(seen.attachment)).map_or(0, |a| a.state.acquire() >> 8 & 0xff);
+        let ended = &segment.header().totals[runtime as usize % RUNTIMES][counter::ENDED];
+        ended.set_release(ended.relaxed() + 1);
+    }
+    entry.word.set_release(phase::ended(seen.word));
+    let region = segment.record::<RegionRecord>(control::region(seen.owner))?;
+    if region.control.acquire() & control::WAITED != 0 {
+        arena::wake_waiters(region);
+    }
+    Ok(())
+}
+
+/// Sets the count of a slot to the number of its live holders: whether a dead one that was beginning or ending had
+/// changed the count cannot be known, so it is counted anew while the RECOVERING bit holds everybody else off.
+fn recount(locked: &Locked<'_>, dead: &ledger::Seen, slot: &Slot) -> Result<()> {
+    let segment = locked.segment;
+    let generation = dead.handle.generation();
+    let mut state = slot.state.acquire();
+    let marked = loop {
+        let gone = state::generation(state) != generation || state & (state::FREE | state::UNIQUE) != 0;
+        if gone || state & (state::COUNT | state::RECOVERING) == 0 {
+            return Ok(());
+        }
+        // Set already: left by a recoverer that died.
+        match slot.state.cas_full(state, state | state::RECOVERING) {
+            Ok(_) => break state | state::RECOVERING,
+            Err(now) => state = now,
+        }
+    };
+    let mut patience = Patience::short();
+    let count = loop {
+        let (mut count, mut moving) = (0u64, false);
+        ledger::each(segment, |seen| {
+            let here = seen.slot == dead.slot && seen.handle.generation() == generation && !seen.is_unique();
+            if !here || seen.index == dead.index {
+                return Ok(());
+            }
+            let gone = locked.attachment.is_dead(seen.attachment) || seen.attachment == dead.attachment;
+            match seen.phase() {
+                phase::HELD => count += 1,
+                // A dead one's own recovery recounts.
+                _ if gone => {}
+                _ => moving = true,
+            }
+            Ok(())
+        })?;
+        if !moving {
+            break Some(count);
+        }
+        if !patience.wait() {
+            break None;
+        }
+    };
+    // A thread that is stopped in the middle leaves the count as it was: the slot stays borrowed until it goes on.
+    let settled = match count {
+        Some(count) => state::of(generation) | marked & state::LASTING | count,
+        None => marked & !state::RECOVERING,
+    };
+    // Not a store: an allocation may have swept a slot whose region is closed.
+    let _ = slot.state.cas_full(marked, settled);
+    Ok(())
+}
+
+/// Gives an attachment's thread records and pages of entries back; its contexts stay with their regions.
+pub(crate) fn release_records(locked: &Locked<'_>, attachment: u16) -> Result<()> {
+    let segment = locked.segment;
+    let header = segment.header();
+    let at = segment.record::<AttachmentRecord>(u32::from(attachment))?;
+    let runtime = (at.state.acquire() >> 8) as u8;
+    for index in 0..segment.used(Table::Threads) {
+        let Some(record) = segment.get::<ThreadRecord>(index) else { continue };
+        if record_owner::attachment(record.owner.acquire()) != Some(attachment) {
+            continue;
+        }
+        for _ in 0..=segment.capacity(Table::Contexts) {
+            let Some((at, context)) = segment.linked::<Context>(record.contexts.acquire())? else { break };
+            let mut change = locked.change();
+            change.set(&record.contexts, change.get(&context.next_of_record));
+            arena::orphan_context(&mut change, segment, at)?;
+            change.commit()?;
+        }
+        for _ in 0..=segment.capacity(Table::EntryPages) {
+            let Some((page, place)) = segment.linked::<EntryPage>(record.pages.acquire())? else { break };
+            let mut change = locked.change();
+            change.set(&record.pages, change.get(&place.next));
+            change.set(&place.record, 0);
+            pages::free_record::<EntryPage>(&mut change, segment, page, |p| &p.next)?;
+            change.commit()?;
+        }
+        let mut change = locked.change();
+        let totals = &header.totals[usize::from(runtime) % RUNTIMES];
+        arena::fold_counters(&mut change, totals, &record.counters);
+        let ended = change.get(&record.foreign) >> 32;
+        change.set(&totals[counter::ENDED], change.get(&totals[counter::ENDED]) + ended);
+        change.set(&record.foreign, 0);
+        change.set(&record.owner, 0);
+        pages::free_record::<ThreadRecord>(&mut change, segment, index, |r| &r.next)?;
+        change.commit()?;
+    }
+    Ok(())
+}

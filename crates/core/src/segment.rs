@@ -1,0 +1,267 @@
+//! The mapped memory of a heap: the only module that maps it, and the only one that turns an offset or an index into
+//! a reference, after checking it (H2, H3).
+
+use std::fs::File;
+use std::io;
+use std::ptr::NonNull;
+
+use crate::error::{Error, ErrorCode, Result};
+use crate::layout::*;
+use crate::sync::{Half, Word};
+use crate::sys;
+
+/// A mapped segment. References that it gives live as long as it does.
+pub(crate) struct Segment {
+    base: NonNull<u8>,
+    pub(crate) geometry: Geometry,
+    pub(crate) identity: Identity,
+    /// The file behind it; `None` for plain private memory, and for a second copy of the library at one base.
+    pub(crate) file: Option<File>,
+    source: Source,
+}
+
+/// Where the pages come from, and so how the mapping ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// This process alone: the last attachment unmaps.
+    Private,
+    /// A file that others map too.
+    Shared,
+    /// A read-only mapping for inspection.
+    ReadOnly,
+}
+
+// SAFETY: the mapping belongs to no thread, and all records are made of atomic words.
+unsafe impl Send for Segment {}
+// SAFETY: as above.
+unsafe impl Sync for Segment {}
+
+/// The record types of the tables.
+///
+/// # Safety
+/// `TABLE.record()` is at least the size of `Self`, a multiple of its alignment, and `Self` is made of atomic words
+/// only, for which any bytes are valid.
+pub(crate) unsafe trait Record: Sized {
+    const TABLE: Table;
+}
+
+macro_rules! records {
+    ($($record:ty => $table:ident),* $(,)?) => { $(
+        // SAFETY: the assertions below, and the definition of the record in `layout`.
+        unsafe impl Record for $record {
+            const TABLE: Table = Table::$table;
+        }
+        const _: () = assert!(size_of::<$record>() as u64 <= Table::$table.record()
+            && Table::$table.record() % align_of::<$record>() as u64 == 0);
+    )* };
+}
+
+records! {
+    AttachmentRecord => Attachments,
+    ThreadRecord => Threads,
+    Entry => Entries,
+    EntryPage => EntryPages,
+    RegionRecord => Regions,
+    Context => Contexts,
+    Slot => Slots,
+    Block => Blocks,
+    Chunk => Chunks,
+    NameRecord => Names,
+}
+
+fn reserve_error(size: u64, error: &io::Error) -> Error {
+    Error::with_message(
+        ErrorCode::OutOfMemory,
+        format!("no {size} bytes of address space could be reserved ({error}): make the heap with a smaller limit"),
+    )
+}
+
+impl Segment {
+    /// New private memory.
+    pub(crate) fn private(size: u64) -> Result<(NonNull<u8>, Option<File>)> {
+        let length = usize::try_from(size).map_err(|_| reserve_error(size, &io::Error::other("too large")))?;
+        sys::map_private(length).map(|base| (base, None)).map_err(|error| reserve_error(size, &error))
+    }
+
+    /// A file mapped whole; it has this size already.
+    pub(crate) fn mapped(file: &File, size: u64, writable: bool) -> Result<NonNull<u8>> {
+        let length = usize::try_from(size).map_err(|_| reserve_error(size, &io::Error::other("too large")))?;
+        let mapped = if writable { sys::map_shared(file, length) } else { sys::map_read_only(file, length) };
+        mapped.map_err(|error| match error.kind() {
+            io::ErrorKind::Unsupported => sys::error("mapping", &error),
+            _ => reserve_error(size, &error),
+        })
+    }
+
+    /// A segment over memory that is mapped already.
+    ///
+    /// # Safety
+    /// `base` is the start of a mapping of `identity.size` bytes from `source`, which this object ends as that source
+    /// says.
+    pub(crate) unsafe fn over(base: NonNull<u8>, identity: Identity, file: Option<File>, source: Source) -> Segment {
+        Segment { base, geometry: Geometry::new(identity.size), identity, file, source }
+    }
+
+    /// Reads and checks the identity of a segment of which only the first page is certain to be there.
+    ///
+    /// # Safety
+    /// `base` points to at least a page of readable memory.
+    pub(crate) unsafe fn identity_at(base: NonNull<u8>) -> Result<Identity> {
+        // SAFETY: the identity's words are in the first page, and atomic.
+        let header = unsafe { &*base.as_ptr().cast::<[Word; IDENTITY_WORDS]>() };
+        check_identity(&std::array::from_fn(|i| header[i].acquire()))
+    }
+
+    pub(crate) fn base(&self) -> NonNull<u8> {
+        self.base
+    }
+
+    pub(crate) fn source(&self) -> Source {
+        self.source
+    }
+
+    pub(crate) fn header(&self) -> &Header {
+        // SAFETY: a segment is at least `MIN_SIZE` bytes, the header is at its start, page-aligned, and atomic.
+        unsafe { &*self.base.as_ptr().cast::<Header>() }
+    }
+
+    /// The word at this offset, which must be a multiple of 8 within the segment.
+    pub(crate) fn word(&self, offset: u64) -> Option<&Word> {
+        if !offset.is_multiple_of(8) || offset > self.geometry.size - 8 {
+            return None;
+        }
+        // SAFETY: in the mapping, aligned, and only ever accessed as an atomic word by structural code.
+        Some(unsafe { &*self.base.as_ptr().add(offset as usize).cast::<Word>() })
+    }
+
+    /// The offset of a word of this segment.
+    pub(crate) fn offset_of(&self, word: &Word) -> u64 {
+        (word as *const Word as usize - self.base.as_ptr() as usize) as u64
+    }
+
+    /// The bytes at this offset, checked to be in the segment and not in its fixed parts.
+    pub(crate) fn bytes(&self, offset: u64, length: u64) -> Option<NonNull<u8>> {
+        let end = offset.checked_add(length)?;
+        if end > self.geometry.size || offset < self.geometry.fixed_granules * GRANULE {
+            return None;
+        }
+        // SAFETY: the offset is within the mapping, so the pointer is not null.
+        Some(unsafe { NonNull::new_unchecked(self.base.as_ptr().add(offset as usize)) })
+    }
+
+    fn extent(&self, table: Table, extent: u32) -> &Half {
+        let geometry = &self.geometry.tables[table as usize];
+        debug_assert!(extent < geometry.capacity >> geometry.shift);
+        // SAFETY: the extent list is in the fixed part of the segment, 4-aligned, and `extent` is within the capacity
+        // (asserted for tests, and checked by both callers).
+        unsafe { &*self.base.as_ptr().add(geometry.extents as usize + extent as usize * 4).cast::<Half>() }
+    }
+
+    /// The record with this index, if its extent is there.
+    #[inline]
+    pub(crate) fn get<R: Record>(&self, index: u32) -> Option<&R> {
+        let geometry = &self.geometry.tables[R::TABLE as usize];
+        if index >= geometry.capacity {
+            return None;
+        }
+        let granule = u64::from(self.extent(R::TABLE, index >> geometry.shift).acquire());
+        if granule < self.geometry.fixed_granules || granule >= self.geometry.granules {
+            return None;
+        }
+        let within = u64::from(index & ((1 << geometry.shift) - 1)) * R::TABLE.record();
+        let offset = granule * GRANULE + within;
+        // SAFETY: the granule is in the mapping (checked above) and the record in the granule, aligned since records
+        // are powers of two at least as large as their alignment; records are atomic words, valid for any bytes.
+        Some(unsafe { &*self.base.as_ptr().add(offset as usize).cast::<R>() })
+    }
+
+    /// The record with this index, or `Corrupt`: for indices that the segment itself names.
+    pub(crate) fn record<R: Record>(&self, index: u32) -> Result<&R> {
+        self.get(index).ok_or_else(|| corrupt(format!("index {index} of table {:?} has no record", R::TABLE)))
+    }
+
+    /// The record behind a stored index plus one; `None` for 0.
+    pub(crate) fn linked<R: Record>(&self, link: u64) -> Result<Option<(u32, &R)>> {
+        if link == 0 {
+            return Ok(None);
+        }
+        let index = u32::try_from(link - 1).map_err(|_| corrupt(format!("link {link:#x} in table {:?}", R::TABLE)))?;
+        Ok(Some((index, self.record(index)?)))
+    }
+
+    /// The 32-bit cell that lists the extent, as the word that holds it and the shift within that word.
+    pub(crate) fn extent_word(&self, table: Table, extent: u32) -> Result<(&Word, u32)> {
+        let geometry = &self.geometry.tables[table as usize];
+        let offset = geometry.extents + u64::from(extent) * 4;
+        let word = self.word(offset & !7).ok_or_else(|| corrupt("extent list".to_string()))?;
+        let high = offset & 4 != 0;
+        Ok((word, if high == cfg!(target_endian = "little") { 32 } else { 0 }))
+    }
+
+    pub(crate) fn extent_granule(&self, table: Table, extent: u32) -> Option<u64> {
+        let geometry = &self.geometry.tables[table as usize];
+        if extent >= geometry.capacity >> geometry.shift {
+            return None;
+        }
+        match self.extent(table, extent).acquire() {
+            0 => None,
+            granule => Some(u64::from(granule)),
+        }
+    }
+
+    pub(crate) fn capacity(&self, table: Table) -> u32 {
+        self.geometry.tables[table as usize].capacity
+    }
+
+    pub(crate) fn used(&self, table: Table) -> u32 {
+        self.header().tables[table as usize].used.acquire().min(u64::from(self.capacity(table))) as u32
+    }
+
+    /// The word of a bitmap that holds a granule's bit.
+    pub(crate) fn bit_word(&self, bits: u64, word: u64) -> &Word {
+        debug_assert!(word < self.geometry.granules.div_ceil(64));
+        // SAFETY: the bitmaps are in the fixed part, 8-aligned; callers pass words of granules below `granules`.
+        unsafe { &*self.base.as_ptr().add((bits + word * 8) as usize).cast::<Word>() }
+    }
+
+    /// Ends the mapping.
+    ///
+    /// # Safety
+    /// Nobody uses memory of the segment in this process any more.
+    pub(crate) unsafe fn unmap(&self) {
+        // SAFETY: the mapping is whole, and the caller's promise.
+        unsafe { sys::unmap(self.base, self.geometry.size as usize) }
+    }
+}
+
+/// Checks the words of an identity: kind of file, version, byte order, size.
+pub(crate) fn check_identity(words: &[u64; IDENTITY_WORDS]) -> Result<Identity> {
+    let incompatible = |text: String| Err(Error::with_message(ErrorCode::Incompatible, text));
+    let Some((identity, sound)) = Identity::from_words(words) else {
+        return incompatible("the file is no heap: it does not begin with WeaveHeap's mark".to_string());
+    };
+    if identity.byte_order != BYTE_ORDER {
+        return incompatible("the heap has another byte order than this machine, or its header is damaged".to_string());
+    }
+    if identity.layout_version != crate::LAYOUT_VERSION {
+        let (theirs, ours) = (identity.layout_version, crate::LAYOUT_VERSION);
+        return incompatible(format!("the heap has layout version {theirs}, this library reads version {ours}"));
+    }
+    if !sound {
+        return Err(corrupt("the header's checksum does not match".to_string()));
+    }
+    if identity.size < MIN_SIZE || identity.size > MAX_SIZE || !identity.size.is_multiple_of(GRANULE) {
+        return Err(corrupt(format!("the header says a size of {} bytes", identity.size)));
+    }
+    Ok(identity)
+}
+
+/// The error for records that contradict each other.
+pub(crate) fn corrupt(what: String) -> Error {
+    Error::with_message(
+        ErrorCode::Corrupt,
+        format!(
+            "the heap's records are damaged: {what}. Close it everywhere, keep the file for a report, make a new heap"
+        ),
+    )
+}
