@@ -1,6 +1,7 @@
 //! The project's own commands: `cargo xtask setup | demo | test | gen | check`.
 
 mod ctx;
+mod demo;
 mod generate;
 mod parts;
 mod test;
@@ -31,6 +32,12 @@ enum Command {
     },
     /// Write the files that are generated.
     Gen,
+    /// Hand one real table from Rust to Python to Node through a shared heap, and prove that nothing was copied.
+    Demo {
+        /// The size of the table, like 64M or 1G.
+        #[arg(long, default_value = "1G", value_parser = demo::parse_size)]
+        size: u64,
+    },
 }
 
 fn main() -> std::process::ExitCode {
@@ -48,6 +55,7 @@ fn run(cli: Cli) -> Result<std::process::ExitCode> {
     let ctx = Ctx::new(cli.verbose)?;
     match cli.command {
         Command::Test { parts } => return test::run(&ctx, &parts),
+        Command::Demo { size } => demo::run(&ctx, demo::Options { size })?,
         Command::Gen => {
             for path in generate::write(&ctx)? {
                 println!("wrote {}", path.display());
