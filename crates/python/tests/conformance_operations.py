@@ -23,7 +23,7 @@ def must(truth, message):
 def same(wanted, got):
     """Of objects the keys named are compared, of lists the elements in any order."""
     if isinstance(wanted, dict):
-        return all(same(value, dig(got, key)) for key, value in wanted.items())
+        return all(same(value, got[key] if key in got else dig(got, key)) for key, value in wanted.items())
     if isinstance(wanted, list):
         return sorted(wanted) == sorted(got)
     return type(wanted) is type(got) and wanted == got
