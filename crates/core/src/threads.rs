@@ -124,6 +124,7 @@ impl Attachment {
 
     /// This thread's block if the library may still make one: `None` in a forked child and when the thread is ending.
     /// For ends, which are done also after `detach`.
+    #[expect(clippy::mut_from_ref, reason = "as for `tcb`")]
     pub(crate) fn tcb_for_end(&self) -> Option<&mut Tcb> {
         let (serial, tcb) = CURRENT.get();
         if serial == self.serial {
@@ -140,7 +141,6 @@ impl Attachment {
     }
 
     #[cold]
-    #[expect(clippy::mut_from_ref, reason = "as for `tcb`")]
     fn tcb_slow(&self) -> Result<&mut Tcb> {
         self.check_attached()?;
         self.tcb_find()
