@@ -55,6 +55,7 @@ fn refuse(err: ErrorOut<'_>, error: Error) -> i32 {
         let message = quiet(|| Message(owned_text(error.to_string()))).0;
         err.write(CError { code, message });
     }
+    crate::error::remember(error);
     code
 }
 
@@ -90,4 +91,11 @@ fn discard(payload: Box<dyn Any + Send>) {
 pub(crate) fn owned_text(text: String) -> *const c_char {
     let text = if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text };
     CString::new(text).map_or(ptr::null(), |text| text.into_raw().cast_const())
+}
+
+/// An answer as JSON, for the caller.
+pub(crate) fn owned_json(value: &impl serde::Serialize) -> Result<*const c_char> {
+    let text = serde_json::to_string(value)
+        .map_err(|error| Error::with_message(ErrorCode::Internal, format!("the answer cannot be written: {error}")))?;
+    Ok(owned_text(text))
 }

@@ -1,11 +1,13 @@
 //! The error struct that crosses the border, and what its numbers say (F2, F3).
 
+use std::cell::RefCell;
 use std::ffi::{CString, c_char};
 use std::ptr;
 use std::sync::OnceLock;
 
-use weaveheap_core::ErrorCode;
+use weaveheap_core::{Error, ErrorCode};
 
+use crate::boundary::ErrorOut;
 use crate::{argument, boundary, release};
 
 /// The outcome of a call. Functions that take a `weaveheap_error *err` write both fields before they return, on
@@ -88,6 +90,33 @@ pub unsafe extern "C" fn weaveheap_error_number(name: *const c_char) -> i32 {
         return -1;
     };
     number
+}
+
+/// Who holds what was in the way of the last call that failed on this thread, as JSON: an array as from
+/// `weaveheap_heap_holders_json`, without those that have let go since. They are gathered by this call.
+///
+/// Success: a string that the caller owns, "[]" if no borrow was in the way; release it with `weaveheap_free_string`.
+/// Failure: null; nothing is owned.
+/// Threads: any; each has a last failure of its own. Where calls move between threads, use `weaveheap_heap_holders_json`.
+/// Null: `err` may be null.
+#[unsafe(no_mangle)]
+pub extern "C" fn weaveheap_error_last_holders_json(err: ErrorOut<'_>) -> *const c_char {
+    boundary::value(err, || {
+        let last = LAST.try_with(|last| last.borrow().clone()).ok().flatten();
+        let holders = last.map_or(Vec::new(), |error| error.holders());
+        boundary::owned_json(&holders)
+    })
+}
+
+thread_local! {
+    static LAST: RefCell<Option<Error>> = const { RefCell::new(None) };
+}
+
+/// Keeps a failure for `weaveheap_error_last_holders_json`. A thread that is ending keeps none.
+pub(crate) fn remember(error: Error) {
+    let before = LAST.try_with(|last| last.replace(Some(error)));
+    // Dropped outside of the cell: it may be the last share of an attachment.
+    boundary::quiet(|| drop(before));
 }
 
 struct Words {

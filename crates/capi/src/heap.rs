@@ -1,22 +1,18 @@
 //! Heaps: making, opening, attaching, leaving and removing them, and what concerns a heap as a whole (H1 to H10).
 
 use std::ffi::{c_char, c_void};
+use std::sync::Arc;
 
 use weaveheap_core::{CheckReport, Error, ErrorCode, Heap, HeapOptions, Result};
 
 use crate::abi;
 use crate::argument::{self, Growing, given};
+use crate::attached::{self, Share, first_object};
 use crate::boundary::{self, ErrorOut};
 
 /// An attached heap. Opaque: made by `weaveheap_heap_private`, `_create`, `_open` and their like, and released with
 /// `weaveheap_heap_release`. Any threads may use one object at the same time.
-pub struct CHeap(pub(crate) Heap);
-
-impl CHeap {
-    fn boxed(heap: Heap) -> Option<Box<CHeap>> {
-        Some(Box::new(CHeap(heap)))
-    }
-}
+pub struct CHeap(pub(crate) Heap, pub(crate) Option<Arc<Share>>);
 
 /// What a heap is made or opened with. Start from `WEAVEHEAP_HEAP_OPTIONS_INIT`; every field may stay 0.
 #[repr(C)]
@@ -115,7 +111,7 @@ pub unsafe extern "C" fn weaveheap_heap_private(options: *const CHeapOptions, er
     boundary::value(err, || {
         // SAFETY: as the header asks of the caller.
         let options = unsafe { self::options(options) }?;
-        Ok(CHeap::boxed(options.private()?))
+        Ok(first_object(options.private()?))
     })
 }
 
@@ -138,7 +134,7 @@ pub unsafe extern "C" fn weaveheap_heap_create(
         // SAFETY: as the header asks of the caller.
         let (name, options) = unsafe { (argument::text(name, "name")?, self::options(options)?) };
         // SAFETY: the header passes the contract of shared heaps (F6) on to the caller.
-        Ok(CHeap::boxed(unsafe { options.create(name) }?))
+        Ok(first_object(unsafe { options.create(name) }?))
     })
 }
 
@@ -160,7 +156,7 @@ pub unsafe extern "C" fn weaveheap_heap_create_path(
         // SAFETY: as the header asks of the caller.
         let (path, options) = unsafe { (argument::path(path, "path")?, self::options(options)?) };
         // SAFETY: the header passes the contract of shared heaps (F6) on to the caller.
-        Ok(CHeap::boxed(unsafe { options.create_path(&path) }?))
+        Ok(first_object(unsafe { options.create_path(&path) }?))
     })
 }
 
@@ -181,7 +177,7 @@ pub unsafe extern "C" fn weaveheap_heap_open(
         // SAFETY: as the header asks of the caller.
         let (name, options) = unsafe { (argument::text(name, "name")?, self::options(options)?) };
         // SAFETY: the header passes the contract of shared heaps (F6) on to the caller.
-        Ok(CHeap::boxed(unsafe { options.open(name) }?))
+        Ok(first_object(unsafe { options.open(name) }?))
     })
 }
 
@@ -202,7 +198,7 @@ pub unsafe extern "C" fn weaveheap_heap_open_path(
         // SAFETY: as the header asks of the caller.
         let (path, options) = unsafe { (argument::path(path, "path")?, self::options(options)?) };
         // SAFETY: the header passes the contract of shared heaps (F6) on to the caller.
-        Ok(CHeap::boxed(unsafe { options.open_path(&path) }?))
+        Ok(first_object(unsafe { options.open_path(&path) }?))
     })
 }
 
@@ -227,7 +223,7 @@ pub unsafe extern "C" fn weaveheap_heap_attach(
         // SAFETY: as the header asks of the caller.
         let options = unsafe { self::options(options) }?;
         // SAFETY: not null, and the header passes the callee's precondition on to the caller.
-        Ok(CHeap::boxed(unsafe { options.attach(base.cast::<u8>()) }?))
+        Ok(first_object(unsafe { options.attach(base.cast::<u8>()) }?))
     })
 }
 
@@ -243,7 +239,7 @@ pub unsafe extern "C" fn weaveheap_heap_by_id(id: *const c_char, err: ErrorOut<'
     boundary::value(err, || {
         // SAFETY: the caller gives null or a string.
         let id = unsafe { argument::text(id, "id") }?;
-        Ok(CHeap::boxed(Heap::by_id(id)?))
+        attached::another_object(id)
     })
 }
 
@@ -342,7 +338,11 @@ pub extern "C" fn weaveheap_heap_detach(heap: Option<&CHeap>, err: ErrorOut<'_>)
 /// Null: `heap` may be null.
 #[unsafe(no_mangle)]
 pub extern "C" fn weaveheap_heap_release(heap: Option<Box<CHeap>>) {
-    boundary::quiet(|| drop(heap));
+    boundary::quiet(|| {
+        if let Some(heap) = heap {
+            attached::release(*heap);
+        }
+    });
 }
 
 /// Unlinks the shared heap with this name. Processes that are attached keep it.

@@ -2,7 +2,7 @@
 
 use std::ffi::c_char;
 
-use weaveheap_core::{Counters, Error, ErrorCode, Inspector, Result};
+use weaveheap_core::{Counters, Error, ErrorCode, Inspector};
 
 use crate::argument::{self, Growing, given};
 use crate::boundary::{self, ErrorOut};
@@ -91,12 +91,6 @@ impl From<&Counters> for CCounters {
     }
 }
 
-fn owned_json(value: &impl serde::Serialize) -> Result<*const c_char> {
-    let text = serde_json::to_string(value)
-        .map_err(|error| Error::with_message(ErrorCode::Internal, format!("the answer cannot be written: {error}")))?;
-    Ok(boundary::owned_text(text))
-}
-
 /// The heap as it is now, as JSON: the heap, attachments, regions, borrows with their holders, names, and counters in all
 /// and by runtime. Handles are strings in their text form, sizes are bytes, ages milliseconds. Nobody is stopped.
 ///
@@ -123,7 +117,7 @@ pub extern "C" fn weaveheap_heap_holders_json(
     handle: CHandle,
     err: ErrorOut<'_>,
 ) -> *const c_char {
-    boundary::value(err, || owned_json(&given(heap, "heap")?.0.holders(self::handle(handle))?))
+    boundary::value(err, || boundary::owned_json(&given(heap, "heap")?.0.holders(self::handle(handle))?))
 }
 
 /// The heap's counters since it was created, closed regions and detached processes included.
@@ -247,7 +241,7 @@ pub extern "C" fn weaveheap_inspector_holders_json(
     handle: CHandle,
     err: ErrorOut<'_>,
 ) -> *const c_char {
-    boundary::value(err, || owned_json(&given(inspector, "inspector")?.0.holders(self::handle(handle))?))
+    boundary::value(err, || boundary::owned_json(&given(inspector, "inspector")?.0.holders(self::handle(handle))?))
 }
 
 /// Buffers of a region that live, by index, at most `limit`, as JSON: an array of `{"handle", "region", "length", "offset",
@@ -264,7 +258,7 @@ pub extern "C" fn weaveheap_inspector_buffers_json(
     limit: usize,
     err: ErrorOut<'_>,
 ) -> *const c_char {
-    boundary::value(err, || owned_json(&given(inspector, "inspector")?.0.buffers(handle(region), limit)?))
+    boundary::value(err, || boundary::owned_json(&given(inspector, "inspector")?.0.buffers(handle(region), limit)?))
 }
 
 /// Releases an inspector.

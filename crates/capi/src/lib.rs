@@ -12,6 +12,7 @@
 compile_error!("the C ABI turns panics into errors (F1): build it with panic = \"unwind\"");
 
 mod argument;
+mod attached;
 mod boundary;
 
 pub mod abi;
