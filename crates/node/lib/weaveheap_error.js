@@ -44,8 +44,9 @@ function makeLate(error, text) {
   Error.captureStackTrace(trace, error.constructor);
   let message;
   let stack;
-  define(error, 'message', () => (message ??= text()), (value) => (message = value));
+  // The stack goes first: replacing it formats the old one, which would ask for the message.
   define(error, 'stack', () => (stack ??= `${error.name}: ${error.message}${frames(trace)}`), (value) => (stack = value));
+  define(error, 'message', () => (message ??= text()), (value) => (message = value));
 }
 
 function define(error, name, get, set) {

@@ -139,8 +139,10 @@ unsafe extern "C" fn finalize(_env: sys::napi_env, data: *mut c_void, _hint: *mu
 }
 
 fn refusal<'a>(call: &'a Call) -> Outcome<&'a Refusal> {
-    let mut tagged = false;
-    let mut data = ptr::null_mut();
+    let (mut tagged, mut data) = (false, ptr::null_mut());
+    if !call.is_external(0) {
+        return Err(invalid("this is no error of the library"));
+    }
     // SAFETY: the environment is the one that calls; Node checks the kind of the value.
     let status = unsafe { sys::napi_check_object_type_tag(call.env, call.argument(0), &REFUSAL_TAG, &mut tagged) };
     if status != sys::Status::napi_ok || !tagged {

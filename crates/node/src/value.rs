@@ -152,6 +152,11 @@ impl Call<'_> {
         matches!(kind(self, position), sys::ValueType::napi_undefined | sys::ValueType::napi_null)
     }
 
+    /// True for a value that a native library made.
+    pub fn is_external(&self, position: usize) -> bool {
+        kind(self, position) == sys::ValueType::napi_external
+    }
+
     /// A boolean; everything else but `true` is false.
     pub fn flag(&self, position: usize) -> bool {
         let mut result = false;
