@@ -95,9 +95,9 @@ class Run:
             must(error.code == expect["error"], f"expected {expect['error']}, not {error.code}: {error}")
             self.check_holders(error.holders, expect, step)
             return
-        must(expect is None or "error" not in expect, f"expected {expect}, and it succeeded")
         if name:
             self.names[name] = result
+        must(expect is None or "error" not in expect, f"expected {expect}, and it succeeded")
         if expect and kind == "handle":
             wanted = self.get(expect["handle"]).handle
             must(wanted == result.handle, f"expected the handle {wanted}, not {result.handle}")
