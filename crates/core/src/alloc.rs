@@ -102,7 +102,14 @@ impl Attachment {
         Ok(context)
     }
 
-    fn find_context(&self, locked: &Locked<'_>, tcb: &Tcb, region: &RegionRecord, owner: u64) -> Result<u32> {
+    /// The index of this thread's context in a region that lives, which the lock keeps so.
+    pub(crate) fn find_context(
+        &self,
+        locked: &Locked<'_>,
+        tcb: &Tcb,
+        region: &RegionRecord,
+        owner: u64,
+    ) -> Result<u32> {
         let (segment, runtime) = (&self.segment, self.runtime() as u8);
         let (mut own, mut orphan) = (None, None);
         each_link(
@@ -396,8 +403,8 @@ impl Attachment {
             if next >= end {
                 return Err(Short::Slots);
             }
-            let start = context.bump.relaxed().next_multiple_of(align);
-            let stop = start + class::size(class);
+            let Some(start) = context.bump.relaxed().checked_next_multiple_of(align) else { return Ok(None) };
+            let stop = start.saturating_add(class::size(class));
             if stop > context.bump_end.relaxed() {
                 return Err(Short::Bytes);
             }
@@ -658,6 +665,7 @@ impl Attachment {
                 Freed::Listed(class) => return self.share_list(tcb, handle, class as usize - 1),
                 Freed::Large { chunk, owner } => return self.free_large(tcb, handle, chunk, owner),
                 Freed::Stale => return Err(self.stale(tcb, handle)),
+                Freed::Held if crate::recovery::recover_holders(self, handle)? => {}
                 Freed::Held => return Err(self.conflict(tcb, ErrorCode::Borrowed, handle)),
                 Freed::Recount if patience.wait() => {}
                 Freed::Recount => {
@@ -873,9 +881,9 @@ fn new_chunk(
             ErrorCode::LimitReached,
             format!(
                 "the region holds {} of its limit of {} bytes, and {} more are needed: free buffers, or make it with a larger limit",
-                reserved * GRANULE,
-                limit * GRANULE,
-                need * GRANULE
+                reserved.saturating_mul(GRANULE),
+                limit.saturating_mul(GRANULE),
+                need.saturating_mul(GRANULE)
             ),
         ));
     }
@@ -888,7 +896,7 @@ fn new_chunk(
     change.set(&chunk.run, run.first << 32 | run.count);
     change.set(&chunk.region, u64::from(region_index) + 1);
     link_chunk(change, segment, region, index, chunk)?;
-    let now = reserved + run.count;
+    let now = reserved.saturating_add(run.count);
     change.set(&region.granules, now);
     if now > change.get(&region.peak) {
         change.set(&region.peak, now);

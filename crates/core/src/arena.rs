@@ -118,8 +118,12 @@ impl Attachment {
     pub(crate) fn region_close(&self, handle: Handle) -> Result<()> {
         let locked = self.locked()?;
         let (index, record) = self.open_region(handle)?;
-        self.quiesce(&locked, handle, index, record)?;
-        finish_close(&locked, index, record)
+        let closed = match self.quiesce(&locked, handle, index, record) {
+            Ok(()) => finish_close(&locked, index, record),
+            refused => refused,
+        };
+        drop(locked);
+        closed.and(crate::recovery::finish_drained(self))
     }
 
     pub(crate) fn region_reset(&self, handle: Handle) -> Result<()> {
@@ -133,7 +137,9 @@ impl Attachment {
             |c: &Context| &c.next,
             |index| {
                 let counters = &self.segment.record::<Context>(index)?.counters;
-                live = live.wrapping_add(counters[counter::ALLOCATIONS].relaxed() - counters[counter::FREES].relaxed());
+                live = live
+                    .wrapping_add(counters[counter::ALLOCATIONS].relaxed())
+                    .wrapping_sub(counters[counter::FREES].relaxed());
                 bytes = bytes
                     .wrapping_add(counters[counter::BYTES_ALLOCATED].relaxed())
                     .wrapping_sub(counters[counter::BYTES_FREED].relaxed());
@@ -187,7 +193,10 @@ impl Attachment {
         idle?;
         let error = Error::held(ErrorCode::Borrowed, handle, self.weak());
         if let Some(tcb) = self.tcb_for_end() {
-            self.count_on_record(tcb, counter::CONFLICTS, 1);
+            match self.find_context(locked, tcb, record, control::owner(word, index)) {
+                Ok(at) => self.segment.record::<Context>(at)?.counters[counter::CONFLICTS].count(1),
+                Err(_) => self.count_on_record(tcb, counter::CONFLICTS, 1),
+            }
         }
         tracing::debug!(region = %handle, "closing or resetting a region was refused: it is borrowed");
         Err(error)

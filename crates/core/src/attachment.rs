@@ -17,7 +17,7 @@ use crate::pages;
 use crate::runtime::Runtime;
 use crate::segment::{Segment, Source, corrupt};
 use crate::snapshot::Holder;
-use crate::sync::{AtomicBool, Word};
+use crate::sync::{Flag, Word};
 use crate::sys::{self, ProcessId};
 
 /// Attachment records: {sequence 32 | runtime 8 | state 8}.
@@ -33,7 +33,9 @@ pub(crate) struct Attachment {
     process: ProcessId,
     runtime: Runtime,
     path: Option<PathBuf>,
-    detached: AtomicBool,
+    detached: Flag,
+    /// A dead process was recovered under the lock: draining regions may have become idle.
+    pub(crate) recovered: Flag,
     /// All thread blocks, and those that no thread has.
     pub(crate) blocks: Mutex<Vec<usize>>,
     pub(crate) idle_blocks: Mutex<Vec<usize>>,
@@ -207,10 +209,10 @@ impl Attachment {
         // SAFETY: the caller promises a mapped heap there.
         let identity = unsafe { Segment::identity_at(base)? };
         if identity.flags & FLAG_SHARED != 0 {
-            return Err(Error::with_message(
-                ErrorCode::InvalidArgument,
-                "a shared heap is attached a second time by opening it again, not by its base",
-            ));
+            // A mapping and a liveness byte of its own: nothing depends on when the first copy detaches.
+            let (file, path) =
+                sys::reopen_mapped(base).map_err(|error| sys::error("finding the heap's file", &error))?;
+            return Attachment::open_file(options, file, path);
         }
         // SAFETY: the heap is private, so its mapping ends with the last attachment, which the count below decides.
         let segment = unsafe { Segment::over(base, identity, None, Source::Private) };
@@ -238,7 +240,8 @@ impl Attachment {
             process,
             runtime: options.runtime,
             path,
-            detached: AtomicBool::new(false),
+            detached: Flag::default(),
+            recovered: Flag::default(),
             blocks: Mutex::default(),
             idle_blocks: Mutex::default(),
             this: Weak::new(),
@@ -299,7 +302,7 @@ impl Attachment {
                 // The byte was free, so the predecessor is dead; it is recovered before its record is taken.
                 crate::recovery::recover(&locked, index)?;
             }
-            let sequence = (old >> 32) as u32 + 1;
+            let sequence = ((old >> 32) as u32).wrapping_add(1).max(1);
             let mut change = locked.change();
             let used = &self.segment.header().tables[Table::Attachments as usize].used;
             if change.get(used) <= u64::from(index) {
@@ -357,7 +360,7 @@ impl Attachment {
 
     #[inline]
     pub(crate) fn detached(&self) -> bool {
-        self.detached.load(std::sync::atomic::Ordering::Relaxed)
+        self.detached.get()
     }
 
     pub(crate) fn is_detached(&self) -> bool {
@@ -379,10 +382,9 @@ impl Attachment {
 
     pub(crate) fn detach(&self) -> Result<()> {
         self.check_attached()?;
-        self.detached.store(true, std::sync::atomic::Ordering::SeqCst);
-        crate::sync::heavy();
+        self.detached.set(true);
         if self.holds_borrows() {
-            self.detached.store(false, std::sync::atomic::Ordering::SeqCst);
+            self.detached.set(false);
             return Err(Error::held(ErrorCode::Borrowed, Handle::NULL, self.weak()));
         }
         Ok(())

@@ -53,10 +53,13 @@ impl Attachment {
     /// Borrows a buffer.
     pub(crate) fn borrow_raw(&self, handle: Handle, kind: BorrowKind) -> Result<RawBorrow> {
         let tcb = self.tcb()?;
-        match self.begin(tcb, handle, kind) {
-            Ok(Ok(borrow)) => Ok(borrow),
-            Ok(Err(refusal)) => Err(self.refused(tcb, handle, refusal)),
-            Err(error) => Err(error),
+        match self.begin(tcb, handle, kind)? {
+            Ok(borrow) => Ok(borrow),
+            Err(Refusal::Conflict) if crate::recovery::recover_holders(self, handle)? => {
+                let again = self.begin(tcb, handle, kind)?;
+                again.map_err(|refusal| self.refused(tcb, handle, refusal))
+            }
+            Err(refusal) => Err(self.refused(tcb, handle, refusal)),
         }
     }
 
@@ -423,6 +426,7 @@ impl Attachment {
             })?;
             match done {
                 Some(Ok(())) => return Ok(()),
+                Some(Err(Refusal::Conflict)) if crate::recovery::recover_holders(self, handle)? => {}
                 Some(Err(refusal)) => return Err(self.refused(tcb, handle, refusal)),
                 None if patience.wait() => {}
                 None => {

@@ -18,6 +18,7 @@ const LOOKS: u32 = 4;
 impl Attachment {
     pub(crate) fn check(&self) -> Result<CheckReport> {
         crate::recovery::recover_dead(self)?;
+        crate::arena::finish_all_draining(self)?;
         let locked = self.locked()?;
         let mut look = 1;
         loop {
@@ -242,12 +243,7 @@ fn check_ledger(segment: &Segment, report: &mut CheckReport) -> Result<Held> {
     Ok(held)
 }
 
-fn check_slots(
-    segment: &Segment,
-    uses: &[Use],
-    held: &Held,
-    report: &mut CheckReport,
-) -> Result<()> {
+fn check_slots(segment: &Segment, uses: &[Use], held: &Held, report: &mut CheckReport) -> Result<()> {
     let mut spans: Vec<(u64, u64, u32)> = Vec::new();
     let mut live = 0u64;
     for index in 0..segment.used(Table::Slots) {
@@ -273,7 +269,7 @@ fn check_slots(
         }
         let region = control::region(owner);
         let last = offset + length.max(1) - 1;
-        if (offset / GRANULE..=last / GRANULE).any(|granule| uses[granule as usize] != Use::Chunk(region)) {
+        if (offset / GRANULE..=last / GRANULE).any(|granule| uses.get(granule as usize) != Some(&Use::Chunk(region))) {
             return Err(corrupt(format!("slot {index} has bytes at {offset} that are not its region's")));
         }
         spans.push((offset, length, index));

@@ -105,7 +105,8 @@ impl HeapOptions {
         Attachment::open_path(self, path).map(Heap::from)
     }
 
-    /// Attaches a second copy of the library to a heap that is mapped in this process already (H6).
+    /// Attaches a second copy of the library to a heap that is mapped in this process already (H6). A private heap is
+    /// used where it is; a shared one is mapped once more.
     ///
     /// # Safety
     /// `base` is what [`Heap::base`] gave in this process, and that heap is attached until this call has returned.

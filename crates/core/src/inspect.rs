@@ -31,22 +31,28 @@ pub(crate) fn is_about(segment: &Segment, seen: &Seen, subject: Handle) -> bool 
     }
 }
 
+/// Adds the words of one thread or runtime. They wrap, since a damaged segment may say anything.
 fn add(counters: &mut Counters, words: &[u64; counter::COUNT]) {
-    counters.allocations += words[counter::ALLOCATIONS];
-    counters.frees += words[counter::FREES];
-    counters.bytes_allocated += words[counter::BYTES_ALLOCATED];
-    counters.bytes_freed += words[counter::BYTES_FREED];
-    counters.borrows_begun += words[counter::BEGUN];
-    counters.borrows_ended += words[counter::ENDED];
-    counters.conflicts += words[counter::CONFLICTS];
-    counters.stale += words[counter::STALE];
-    counters.views += words[counter::VIEWS];
-    counters.finalized += words[counter::FINALIZED];
-    counters.regions_collected += words[counter::COLLECTED];
+    let fields = [
+        (&mut counters.allocations, counter::ALLOCATIONS),
+        (&mut counters.frees, counter::FREES),
+        (&mut counters.bytes_allocated, counter::BYTES_ALLOCATED),
+        (&mut counters.bytes_freed, counter::BYTES_FREED),
+        (&mut counters.borrows_begun, counter::BEGUN),
+        (&mut counters.borrows_ended, counter::ENDED),
+        (&mut counters.conflicts, counter::CONFLICTS),
+        (&mut counters.stale, counter::STALE),
+        (&mut counters.views, counter::VIEWS),
+        (&mut counters.finalized, counter::FINALIZED),
+        (&mut counters.regions_collected, counter::COLLECTED),
+    ];
+    for (field, at) in fields {
+        *field = field.wrapping_add(words[at]);
+    }
     for reason in CopyReason::ALL {
         let count = counters.copies.get_mut(reason);
-        count.count += words[counter::COPIES + reason as usize];
-        count.bytes += words[counter::COPY_BYTES + reason as usize];
+        count.count = count.count.wrapping_add(words[counter::COPIES + reason as usize]);
+        count.bytes = count.bytes.wrapping_add(words[counter::COPY_BYTES + reason as usize]);
     }
 }
 
@@ -180,7 +186,7 @@ fn snapshot(segment: &Segment, path: Option<&Path>, is_dead: &dyn Fn(u16) -> boo
         let Some(info) = attachments.iter_mut().find(|a| a.index == u32::from(attachment)) else { continue };
         info.threads += u32::from(owner & 0xff == record_owner::USED);
         let mut words = read(&record.counters);
-        words[counter::ENDED] += record.foreign.acquire() >> 32;
+        words[counter::ENDED] = words[counter::ENDED].wrapping_add(record.foreign.acquire() >> 32);
         sum_up(info.runtime as usize, &words);
     }
     let mut borrows = Vec::new();

@@ -19,7 +19,7 @@ pub(crate) fn out_of_memory(segment: &Segment, granules: u64) -> Error {
         format!(
             "no {} bytes are free in one piece: the heap holds {} of its limit of {} bytes. Close regions, or make the heap with a larger limit",
             granules.saturating_mul(GRANULE),
-            header.granules.relaxed() * GRANULE,
+            header.granules.relaxed().saturating_mul(GRANULE),
             segment.geometry.size
         ),
     )
@@ -106,7 +106,7 @@ pub(crate) fn take(change: &mut Change<'_>, segment: &Segment, count: u64) -> Re
         .ok_or_else(|| out_of_memory(segment, count))?;
     set_bits(change, segment, segment.geometry.used_bits, found, count, true);
     let fresh = !any_bit(segment, segment.geometry.committed_bits, found, count);
-    let now = change.get(&header.granules) + count;
+    let now = change.get(&header.granules).wrapping_add(count);
     change.set(&header.granules, now);
     if now > change.get(&header.peak) {
         change.set(&header.peak, now);
@@ -152,7 +152,7 @@ pub(crate) fn give_back(change: &mut Change<'_>, segment: &Segment, first: u64, 
         change.set(&header.hint, first);
     }
     if count >= LARGE_RUN {
-        let idle = change.get(&header.idle) + count;
+        let idle = change.get(&header.idle).wrapping_add(count);
         change.set(&header.idle, idle);
     }
     Ok(())

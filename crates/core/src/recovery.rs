@@ -5,6 +5,7 @@ use crate::alloc::{busy, push_slot};
 use crate::arena;
 use crate::attachment::Attachment;
 use crate::error::Result;
+use crate::handle::Handle;
 use crate::journal::Locked;
 use crate::layout::*;
 use crate::ledger;
@@ -18,17 +19,41 @@ pub(crate) fn recover_dead(attachment: &Attachment) -> Result<()> {
     if attachment.segment.source() != Source::Shared {
         return Ok(());
     }
-    let mut found = false;
     for index in 0..attachment.segment.used(Table::Attachments) as u16 {
         if attachment.is_dead(index) {
             let locked = Locked::take(attachment)?;
             if attachment.is_dead(index) {
                 recover(&locked, index)?;
-                found = true;
             }
         }
     }
-    if found { arena::finish_all_draining(attachment) } else { Ok(()) }
+    finish_drained(attachment)
+}
+
+/// Recovers dead holders of borrows of a buffer or a region; true if there were any, so that it is worth trying again.
+#[cold]
+pub(crate) fn recover_holders(attachment: &Attachment, subject: Handle) -> Result<bool> {
+    if attachment.segment.source() != Source::Shared {
+        return Ok(false);
+    }
+    let mut holders: Vec<u16> = Vec::new();
+    ledger::each(&attachment.segment, |seen| {
+        let other = seen.attachment != attachment.index && !holders.contains(&seen.attachment);
+        if other && crate::inspect::is_about(&attachment.segment, &seen, subject) {
+            holders.push(seen.attachment);
+        }
+        Ok(())
+    })?;
+    let dead = holders.into_iter().any(|holder| attachment.is_dead(holder));
+    if dead {
+        recover_dead(attachment)?;
+    }
+    Ok(dead)
+}
+
+/// Finishes the draining regions whose last holder was recovered. Called without the lock.
+pub(crate) fn finish_drained(attachment: &Attachment) -> Result<()> {
+    if attachment.recovered.take() { arena::finish_all_draining(attachment) } else { Ok(()) }
 }
 
 /// Recovers a dead attachment: ends its borrows, poisons what it could write, gives its records back.
@@ -59,6 +84,7 @@ pub(crate) fn recover(locked: &Locked<'_>, dead: u16) -> Result<()> {
     release_records(locked, dead)?;
     let record = segment.record::<AttachmentRecord>(u32::from(dead))?;
     record.state.set_release(record.state.relaxed() & !0xff);
+    locked.attachment.recovered.set(true);
     Ok(())
 }
 
@@ -116,7 +142,7 @@ fn end_for_the_dead(locked: &Locked<'_>, seen: &ledger::Seen) -> Result<()> {
         let runtime =
             segment.get::<AttachmentRecord>(u32::from(seen.attachment)).map_or(0, |a| a.state.acquire() >> 8 & 0xff);
         let ended = &segment.header().totals[runtime as usize % RUNTIMES][counter::ENDED];
-        ended.set_release(ended.relaxed() + 1);
+        ended.set_release(ended.relaxed().wrapping_add(1));
     }
     entry.word.set_release(phase::ended(seen.word));
     let region = segment.record::<RegionRecord>(control::region(seen.owner))?;
@@ -207,7 +233,7 @@ pub(crate) fn release_records(locked: &Locked<'_>, attachment: u16) -> Result<()
         let totals = &header.totals[usize::from(runtime) % RUNTIMES];
         arena::fold_counters(&mut change, totals, &record.counters);
         let ended = change.get(&record.foreign) >> 32;
-        change.set(&totals[counter::ENDED], change.get(&totals[counter::ENDED]) + ended);
+        change.set(&totals[counter::ENDED], change.get(&totals[counter::ENDED]).wrapping_add(ended));
         change.set(&record.foreign, 0);
         change.set(&record.owner, 0);
         pages::free_record::<ThreadRecord>(&mut change, segment, index, |r| &r.next)?;

@@ -4,9 +4,7 @@
 //! in the protocol (`ARCHITECTURE.md`): `cas_full` and `heavy` are the two sides of begin against close, `light` and
 //! `heavy` those of alloc (or the end of a unique borrow) against close.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
-
-pub(crate) use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 
 /// One 64-bit word of a record.
 #[repr(transparent)]
@@ -15,6 +13,28 @@ pub(crate) struct Word(AtomicU64);
 /// One 32-bit word of a record; those that a thread sleeps on are of this kind.
 #[repr(transparent)]
 pub(crate) struct Half(AtomicU32);
+
+/// A flag of this process alone.
+#[derive(Default)]
+pub(crate) struct Flag(AtomicBool);
+
+impl Flag {
+    #[inline]
+    pub(crate) fn get(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// A full barrier comes with it, for what is looked at next.
+    pub(crate) fn set(&self, value: bool) {
+        self.0.store(value, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+    }
+
+    /// Clears the flag; true if it was set.
+    pub(crate) fn take(&self) -> bool {
+        self.0.swap(false, Ordering::AcqRel)
+    }
+}
 
 impl Word {
     pub(crate) const fn new(value: u64) -> Word {

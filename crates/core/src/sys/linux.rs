@@ -57,6 +57,26 @@ pub(crate) fn anonymous_files_of(process: u32, name: &str) -> io::Result<Vec<Fil
     Ok(files)
 }
 
+/// Opens the file that is mapped at `base` once more, and says where it is. It may have been unlinked.
+pub(crate) fn reopen_mapped(base: NonNull<u8>) -> io::Result<(File, PathBuf)> {
+    use std::os::unix::fs::MetadataExt;
+    let start = format!("{:x}-", base.as_ptr().addr());
+    let maps = std::fs::read_to_string("/proc/self/maps")?;
+    let inode = maps
+        .lines()
+        .find(|line| line.starts_with(&start))
+        .and_then(|line| line.split_whitespace().nth(4)?.parse().ok());
+    let inode: u64 = inode.filter(|inode| *inode != 0).ok_or_else(|| io::Error::other("no file is mapped there"))?;
+    for entry in std::fs::read_dir("/proc/self/fd")? {
+        let path = entry?.path();
+        if std::fs::metadata(&path).is_ok_and(|metadata| metadata.is_file() && metadata.ino() == inode) {
+            let file = File::options().read(true).write(true).open(&path)?;
+            return Ok((file, std::fs::read_link(&path)?));
+        }
+    }
+    Err(io::Error::other("the file that is mapped there is not open any more"))
+}
+
 /// Allocates the pages of a range, so that a full folder is an error here and no signal later (H5).
 pub(crate) fn commit(file: &File, offset: u64, length: u64) -> io::Result<()> {
     loop {

@@ -58,6 +58,10 @@ pub(crate) fn anonymous_files_of(_process: u32, _name: &str) -> io::Result<Vec<F
     Err(lacking("inspection of another process needs Linux"))
 }
 
+pub(crate) fn reopen_mapped(_base: NonNull<u8>) -> io::Result<(File, PathBuf)> {
+    Err(lacking("shared heaps need Linux"))
+}
+
 pub(crate) fn commit(_file: &File, _offset: u64, _length: u64) -> io::Result<()> {
     Err(lacking("shared heaps need Linux"))
 }

@@ -1,4 +1,17 @@
 //! The core's integration tests, one module a noun. All go through the public API.
 
+mod borrow;
 mod conformance;
+mod file;
+#[cfg(unix)]
+mod fork;
+mod handle;
+mod heap;
+mod inspect;
+mod model;
+mod process;
+mod region;
+mod roles;
 mod support;
+#[cfg(unix)]
+mod system;

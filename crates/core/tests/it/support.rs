@@ -125,16 +125,30 @@ impl Second {
 
     /// The next line that it says.
     pub fn hear(&mut self) -> String {
-        let mut line = String::new();
-        loop {
-            line.clear();
-            let read = self.stdout.read_line(&mut line).expect("its output");
-            assert!(read > 0, "the second process ended without a word");
-            // The harness may have begun a line of its own.
-            if let Some((_, said)) = line.trim_end().split_once(SAYS) {
-                return said.to_owned();
+        said(&mut self.stdout).expect("the second process ended without a word")
+    }
+
+    /// As `hear`; after this time it is killed, and that it did not answer is told.
+    pub fn hear_within(&mut self, time: Duration) -> Result<String, String> {
+        let (done, expired) = std::sync::mpsc::channel::<()>();
+        let child = &mut self.child;
+        let stdout = &mut self.stdout;
+        std::thread::scope(|scope| {
+            let watch = scope.spawn(move || {
+                let late = expired.recv_timeout(time) == Err(std::sync::mpsc::RecvTimeoutError::Timeout);
+                if late {
+                    let _ = child.kill();
+                }
+                late
+            });
+            let heard = said(stdout);
+            drop(done);
+            match (heard, watch.join().expect("no panic")) {
+                (Some(line), _) => Ok(line),
+                (None, true) => Err("hangs".to_owned()),
+                (None, false) => Err("has crashed".to_owned()),
             }
-        }
+        })
     }
 
     pub fn tell(&mut self, line: &str) {
@@ -175,6 +189,21 @@ impl Second {
 impl Drop for Second {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+/// The next line that was said; none when the other has gone.
+fn said(stdout: &mut impl BufRead) -> Option<String> {
+    let mut line = String::new();
+    loop {
+        line.clear();
+        if stdout.read_line(&mut line).expect("its output") == 0 {
+            return None;
+        }
+        // The harness may have begun a line of its own.
+        if let Some((_, said)) = line.trim_end_matches('\n').split_once(SAYS) {
+            return Some(said.to_owned());
+        }
     }
 }
 

@@ -1,0 +1,367 @@
+//! Borrows from many threads at once: they exclude each other, pin their bytes, are all on record, and end from anywhere
+//! (B1 to B4, B6, R3, R4, N1, V1).
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use weaveheap_core::{BorrowKind, Error, ErrorCode, Handle, Heap, Init, RegionOptions};
+
+use crate::support::{SharedHeap, code};
+
+fn heaps() -> Vec<Heap> {
+    vec![Heap::private().expect("a heap"), SharedHeap::new().heap]
+}
+
+fn region(heap: &Heap) -> Handle {
+    heap.create_region(&RegionOptions::new()).expect("a region")
+}
+
+/// Begins, however long others are in the way.
+fn patiently<T>(mut begin: impl FnMut() -> Result<T, Error>) -> T {
+    loop {
+        match begin() {
+            Ok(value) => return value,
+            Err(error) => assert_eq!(error.code(), ErrorCode::BorrowConflict, "{error}"),
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn unique_borrows_of_many_threads_lose_no_write() {
+    for heap in heaps() {
+        let region = region(&heap);
+        let buffer = heap.alloc(region, 16, 64, Init::Zeroed).expect("room");
+        const TURNS: u64 = 20_000;
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..TURNS {
+                        let mut lease = patiently(|| heap.borrow(buffer, BorrowKind::Unique));
+                        let bytes = lease.as_mut_slice().expect("unique");
+                        let (low, high) = bytes.split_at_mut(8);
+                        let count = u64::from_le_bytes(low.try_into().expect("8 bytes")) + 1;
+                        low.copy_from_slice(&count.to_le_bytes());
+                        high.copy_from_slice(&(!count).to_le_bytes());
+                    }
+                });
+            }
+            scope.spawn(|| {
+                for _ in 0..TURNS {
+                    let lease = patiently(|| heap.borrow(buffer, BorrowKind::Shared));
+                    let word =
+                        |at: usize| u64::from_le_bytes(lease.as_slice()[at..at + 8].try_into().expect("8 bytes"));
+                    let (low, high) = (word(0), word(8));
+                    assert!(low == !high || (low, high) == (0, 0), "half a write was seen: {low} {high}");
+                }
+            });
+        });
+        let lease = heap.borrow(buffer, BorrowKind::Shared).expect("free");
+        assert_eq!(lease.as_slice()[..8], (4 * TURNS).to_le_bytes());
+        drop(lease);
+        let counters = heap.snapshot().expect("a snapshot").counters;
+        assert_eq!((counters.borrows_begun, counters.borrows_ended), (5 * TURNS + 1, 5 * TURNS + 1));
+        heap.check().expect("a sound heap");
+        heap.close(region).expect("nothing is borrowed");
+    }
+}
+
+#[test]
+fn leases_end_in_other_threads_than_they_began() {
+    for heap in heaps() {
+        let region = region(&heap);
+        let buffers: Vec<Handle> = (0..16).map(|_| heap.alloc(region, 8, 64, Init::Zeroed).expect("room")).collect();
+        let (send, receive) = std::sync::mpsc::sync_channel(64);
+        std::thread::scope(|scope| {
+            for thread in 0..3_usize {
+                let (send, heap, buffers) = (send.clone(), &heap, &buffers);
+                scope.spawn(move || {
+                    for turn in 0..10_000 {
+                        let buffer = buffers[(turn * 7 + thread) % 16];
+                        send.send(patiently(|| heap.borrow(buffer, BorrowKind::Shared))).expect("somebody ends them");
+                    }
+                });
+            }
+            drop(send);
+            scope.spawn(move || receive.into_iter().for_each(|lease| lease.end()));
+        });
+        let snapshot = heap.snapshot().expect("a snapshot");
+        assert_eq!((snapshot.borrows.len(), snapshot.counters.borrows_ended), (0, 30_000));
+        heap.check().expect("a sound heap");
+        heap.close(region).expect("nothing is borrowed");
+    }
+}
+
+#[test]
+fn two_ends_of_one_token_in_two_threads_succeed_once() {
+    let heap = Heap::private().expect("a heap");
+    let buffer = heap.alloc(region(&heap), 8, 64, Init::Zeroed).expect("room");
+    for turn in 0..5_000 {
+        let kind = if turn % 2 == 0 { BorrowKind::Shared } else { BorrowKind::Unique };
+        let token = heap.borrow_raw(buffer, kind).expect("free").token;
+        let ended: usize = std::thread::scope(|scope| {
+            let ends: Vec<_> = (0..2).map(|_| scope.spawn(|| heap.end(token))).collect();
+            let results = ends.into_iter().map(|end| end.join().expect("no panic"));
+            results.filter(|result| result.as_ref().map_err(Error::code) != Err(ErrorCode::StaleHandle)).count()
+        });
+        assert_eq!(ended, 1, "turn {turn}");
+        if turn == 200 {
+            heap.check().expect("a sound heap");
+        }
+    }
+    let counters = heap.snapshot().expect("a snapshot").counters;
+    assert_eq!((counters.borrows_begun, counters.borrows_ended), (5_000, 5_000));
+}
+
+#[test]
+fn allocation_and_free_in_many_threads_keep_the_bytes_apart() {
+    for heap in heaps() {
+        let region = region(&heap);
+        std::thread::scope(|scope| {
+            for thread in 0..4_u8 {
+                let heap = &heap;
+                scope.spawn(move || {
+                    let mut own: Vec<Handle> = Vec::new();
+                    for turn in 0..4_000_usize {
+                        let length = (turn * 37 + usize::from(thread) * 11) % 3000;
+                        let buffer = heap.alloc(region, length as u64, 16, Init::Zeroed).expect("room");
+                        let mut lease = heap.borrow(buffer, BorrowKind::Unique).expect("our own");
+                        assert!(lease.as_slice().iter().all(|byte| *byte == 0), "memory that is not zeroed");
+                        lease.as_mut_slice().expect("unique").fill(thread + 1);
+                        drop(lease);
+                        own.push(buffer);
+                        if own.len() > 40 {
+                            let buffer = own.swap_remove(turn % 40);
+                            let lease = heap.borrow(buffer, BorrowKind::Shared).expect("our own");
+                            assert!(lease.as_slice().iter().all(|byte| *byte == thread + 1), "another's bytes");
+                            drop(lease);
+                            heap.free(buffer).expect("our own");
+                        }
+                    }
+                });
+            }
+        });
+        let info = heap.region_info(region).expect("open");
+        assert_eq!((info.counters.allocations, info.counters.frees, info.buffers), (16_000, 15_840, 160));
+        assert_eq!(info.bytes_live, info.counters.bytes_allocated - info.counters.bytes_freed);
+        heap.check().expect("a sound heap");
+        heap.close(region).expect("nothing is borrowed");
+    }
+}
+
+#[test]
+fn one_thread_frees_for_ever_what_another_allocates() {
+    let heap = Heap::private().expect("a heap");
+    let region = heap.create_region(&RegionOptions::new().limit(4 << 20)).expect("a region");
+    let (send, receive) = std::sync::mpsc::sync_channel::<Handle>(100);
+    std::thread::scope(|scope| {
+        scope.spawn(|| receive.into_iter().for_each(|buffer| heap.free(buffer).expect("live")));
+        for turn in 0..50_000 {
+            let buffer = heap.alloc(region, 1000, 64, Init::Uninit);
+            send.send(buffer.unwrap_or_else(|error| panic!("turn {turn}: {error}"))).expect("somebody frees");
+        }
+        drop(send);
+    });
+    assert_eq!(heap.region_info(region).expect("open").buffers, 0);
+    heap.check().expect("a sound heap");
+}
+
+#[test]
+fn closing_under_borrowing_threads_is_refused_or_final() {
+    for heap in heaps() {
+        let current = AtomicU64::new(0);
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for thread in 0..3_usize {
+                let (heap, current, done) = (&heap, &current, &done);
+                scope.spawn(move || {
+                    let kind = if thread == 0 { BorrowKind::Unique } else { BorrowKind::Shared };
+                    while !done.load(Ordering::Relaxed) {
+                        let buffer = Handle::from_bits(current.load(Ordering::Acquire));
+                        match heap.borrow(buffer, kind) {
+                            Ok(mut lease) => {
+                                assert!(lease.as_slice().iter().all(|byte| *byte == 0), "bytes of another buffer");
+                                if let Some(bytes) = lease.as_mut_slice() {
+                                    bytes.fill(1);
+                                    bytes.fill(0);
+                                }
+                            }
+                            Err(error) => assert!(
+                                matches!(error.code(), ErrorCode::StaleHandle | ErrorCode::BorrowConflict),
+                                "{error}"
+                            ),
+                        }
+                    }
+                });
+            }
+            for turn in 0..3_000 {
+                let region = region(&heap);
+                let buffer = heap.alloc(region, 256, 64, Init::Zeroed).expect("room");
+                let spoilt = heap.alloc(region, 256, 64, Init::Zeroed).expect("room");
+                heap.borrow(spoilt, BorrowKind::Unique).expect("our own").as_mut_slice().expect("unique").fill(0xee);
+                current.store(buffer.to_bits(), Ordering::Release);
+                std::thread::yield_now();
+                if turn % 3 == 0 {
+                    heap.close_when_idle(region).expect("open");
+                    continue;
+                }
+                loop {
+                    match if turn % 3 == 1 { heap.close(region) } else { heap.reset(region) } {
+                        Ok(()) => break,
+                        Err(error) => assert_eq!(error.code(), ErrorCode::Borrowed, "{error}"),
+                    }
+                    std::thread::yield_now();
+                }
+                assert_eq!(code(heap.borrow(buffer, BorrowKind::Shared)), ErrorCode::StaleHandle);
+                if turn % 3 == 2 {
+                    heap.close(region).expect("empty");
+                }
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+        let snapshot = heap.snapshot().expect("a snapshot");
+        assert_eq!((snapshot.regions.as_slice(), snapshot.borrows.as_slice()), (&[][..], &[][..]));
+        assert_eq!(snapshot.counters.borrows_begun, snapshot.counters.borrows_ended);
+        heap.check().expect("a sound heap");
+    }
+}
+
+#[test]
+fn allocating_threads_and_a_closing_one_agree() {
+    for heap in heaps() {
+        let current = AtomicU64::new(region(&heap).to_bits());
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    while !done.load(Ordering::Relaxed) {
+                        let region = Handle::from_bits(current.load(Ordering::Acquire));
+                        match heap.alloc(region, 100, 64, Init::Zeroed) {
+                            Ok(buffer) => match heap.free(buffer) {
+                                Ok(()) => {}
+                                Err(error) => assert_eq!(error.code(), ErrorCode::StaleHandle, "{error}"),
+                            },
+                            Err(error) => assert_eq!(error.code(), ErrorCode::StaleHandle, "{error}"),
+                        }
+                    }
+                });
+            }
+            for _ in 0..2_000 {
+                let old = Handle::from_bits(current.load(Ordering::Relaxed));
+                current.store(region(&heap).to_bits(), Ordering::Release);
+                heap.close(old).expect("nothing is borrowed");
+                assert_eq!(code(heap.alloc(old, 1, 64, Init::Zeroed)), ErrorCode::StaleHandle);
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+        heap.close(Handle::from_bits(current.load(Ordering::Relaxed))).expect("nothing is borrowed");
+        assert_eq!(heap.check().expect("a sound heap").buffers, 0);
+    }
+}
+
+#[test]
+fn statistics_are_whole_while_threads_work() {
+    let shared = SharedHeap::new();
+    let heap = &shared.heap;
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    let region = heap.create_region(&RegionOptions::new().name("worker")).expect("a region");
+                    let buffer = heap.alloc(region, 500, 64, Init::Zeroed).expect("room");
+                    drop(heap.borrow(buffer, BorrowKind::Shared).expect("our own"));
+                    drop(heap.borrow(buffer, BorrowKind::Unique).expect("our own"));
+                    heap.close(region).expect("nothing is borrowed");
+                }
+            });
+        }
+        let mut last = 0;
+        for _ in 0..300 {
+            let snapshot = heap.snapshot().expect("a snapshot");
+            assert!(snapshot.borrows.len() <= 3 && snapshot.regions.len() <= 3, "{snapshot:?}");
+            assert!(snapshot.regions.iter().all(|region| region.name == "worker"), "{snapshot:?}");
+            assert!(snapshot.borrows.iter().all(|holder| holder.process == std::process::id()), "{snapshot:?}");
+            let counters = &snapshot.counters;
+            assert!(counters.borrows_begun >= last, "counters only grow");
+            last = counters.borrows_begun;
+            heap.check().expect("a sound heap, also while threads work");
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    assert!(heap.snapshot().expect("a snapshot").counters.borrows_begun > 0);
+}
+
+#[test]
+fn threads_that_have_ended_leave_nothing_but_their_counts() {
+    let heap = Heap::private().expect("a heap");
+    let region = region(&heap);
+    let buffer = heap.alloc(region, 8, 64, Init::Zeroed).expect("room");
+    // More threads, one after another, than a table of threads holds at once.
+    for _ in 0..5_000 {
+        std::thread::scope(|scope| {
+            scope.spawn(|| drop(heap.borrow(buffer, BorrowKind::Shared).expect("free")));
+        });
+    }
+    let left = std::thread::scope(|scope| {
+        scope.spawn(|| heap.borrow(buffer, BorrowKind::Shared).expect("free")).join().expect("no panic")
+    });
+    assert_eq!(code(heap.close(region)), ErrorCode::Borrowed, "what a thread has left behind is held");
+    drop(left);
+    let counters = heap.snapshot().expect("a snapshot").counters;
+    assert_eq!((counters.borrows_begun, counters.borrows_ended), (5_001, 5_001));
+    heap.close(region).expect("nothing is borrowed");
+}
+
+#[test]
+fn many_borrows_of_one_buffer_are_all_on_record() {
+    let heap = Heap::private().expect("a heap");
+    let region = region(&heap);
+    let buffer = heap.alloc(region, 8, 64, Init::Zeroed).expect("room");
+    let leases: Vec<_> = (0..10_000).map(|_| heap.borrow(buffer, BorrowKind::Shared).expect("shared")).collect();
+    assert_eq!(heap.buffer_info(buffer).expect("live").shared, 10_000);
+    assert_eq!(heap.holders(buffer).expect("live").len(), 10_000);
+    let refused = heap.free(buffer).expect_err("held");
+    assert_eq!(refused.holders().len(), 10_000);
+    assert!(refused.to_string().len() < 2_000, "a message for people stays short");
+    drop(leases);
+    assert_eq!(refused.holders(), [], "holders are those of now");
+    heap.free(buffer).expect("nothing is borrowed");
+}
+
+#[test]
+fn age_and_thread_of_a_borrow_are_told() {
+    let heap = Heap::options().label("aged").private().expect("a heap");
+    let buffer = heap.alloc(region(&heap), 8, 64, Init::Zeroed).expect("room");
+    let lease = heap.borrow(buffer, BorrowKind::Unique).expect("free");
+    std::thread::sleep(Duration::from_millis(200));
+    let holder = heap.holders(buffer).expect("live").remove(0);
+    assert!((150..20_000).contains(&holder.age_ms), "{} ms", holder.age_ms);
+    assert_eq!((holder.kind, holder.handle, holder.token), (BorrowKind::Unique, buffer, lease.token()));
+    assert_eq!((holder.label.as_str(), holder.process), ("aged", std::process::id()));
+    assert_ne!(holder.thread, 0);
+    let text = holder.to_string();
+    assert!(text.contains(&buffer.to_string()) && text.contains("rust") && text.contains("aged"), "{text}");
+}
+
+#[test]
+fn guards_read_write_and_check_text() {
+    let heap = Heap::private().expect("a heap");
+    let region = heap.region(&RegionOptions::new()).expect("a region");
+    let mut buffer = region.alloc_with(4, 1, Init::Uninit).expect("room");
+    buffer.borrow_unique().expect("free").copy_from_slice(b"text");
+    assert_eq!(buffer.borrow_shared().expect("free").as_str().expect("UTF-8"), "text");
+    buffer.borrow_unique().expect("free")[1] = 0xff;
+    let shared = buffer.borrow_shared().expect("free");
+    let error = shared.as_str().expect_err("no UTF-8");
+    assert_eq!(error.code(), ErrorCode::InvalidUtf8);
+    assert!(error.to_string().contains("offset 1"), "{error}");
+    let (other, same) = (heap.buffer(buffer.handle()).expect("live"), shared.token());
+    assert_ne!(other.borrow_shared().expect("shared").token(), same);
+    assert_eq!(code(other.free()), ErrorCode::Borrowed);
+    drop(shared);
+    buffer.freeze().expect("free");
+    assert_eq!(code(buffer.borrow_unique()), ErrorCode::Denied);
+    buffer.free().expect("nothing is borrowed");
+    assert_eq!(region.info().expect("open").buffers, 0);
+}
