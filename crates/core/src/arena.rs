@@ -6,8 +6,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::alloc::{context_word, release_chunk};
 use crate::attachment::Attachment;
+use crate::chunks::release_chunk;
+use crate::context::{FRESH, context_word};
 use crate::error::{Error, ErrorCode, Result};
 use crate::handle::{Handle, HandleKind};
 use crate::journal::Locked;
@@ -513,7 +514,7 @@ pub(crate) fn orphan_context(
     index: u32,
 ) -> Result<()> {
     let context = segment.record::<Context>(index)?;
-    let fresh = context.record.relaxed() & (1 << 40);
+    let fresh = context.record.relaxed() & FRESH;
     change.set(&context.record, context_word(None, context.runtime()) | fresh);
     change.set(&context.next_of_record, 0);
     if change.get(&context.owner) == 0 {

@@ -1,9 +1,9 @@
 //! Recovery of what a dead process held, exactly, by whoever meets it next (C1, C2). Everything here runs under the
 //! heap's lock, and every step may be run again: a recoverer that dies leaves its work to the next.
 
-use crate::alloc::{busy, push_slot};
 use crate::arena;
 use crate::attachment::Attachment;
+use crate::context::{busy, push_slot};
 use crate::error::Result;
 use crate::handle::Handle;
 use crate::journal::Locked;

@@ -1,0 +1,286 @@
+//! Contexts: what one thread has of one region. Finding one, keeping a region from closing while it is marked busy,
+//! counting in it, and its lists of freed slots (R2, N1).
+//!
+//! A context belongs to its thread record for good, until its attachment leaves: one that a thread still remembers can
+//! never have become another thread's.
+
+use crate::attachment::Attachment;
+use crate::error::{Error, ErrorCode, Result};
+use crate::handle::{Handle, HandleKind};
+use crate::journal::{Change, Locked};
+use crate::layout::*;
+use crate::pages;
+use crate::runtime::CopyReason;
+use crate::segment::{Segment, corrupt};
+use crate::sync::{self, Patience, Word};
+use crate::threads::{Cached, Tcb, each_link};
+
+/// Marks in a context's busy word.
+pub(crate) mod busy {
+    pub(crate) const ALLOC: u64 = 1 << 32;
+    pub(crate) const FREE: u64 = 2 << 32;
+    pub(crate) const PIN: u64 = 3 << 32;
+}
+
+/// Freed slots that a thread keeps to itself, by class, before it gives them to the region.
+pub(crate) const LIST: u64 = 64;
+/// Bit of a context's record word: its bump range has never been used and reads as zero.
+pub(crate) const FRESH: u64 = 1 << 40;
+
+impl Context {
+    pub(crate) fn head(&self, class: usize) -> u64 {
+        self.heads[class / 2].relaxed() >> (32 * (class % 2)) & 0xffff_ffff
+    }
+
+    pub(crate) fn set_head(&self, class: usize, link: u64) {
+        let shift = 32 * (class % 2);
+        let word = &self.heads[class / 2];
+        word.set_relaxed(word.relaxed() & !(0xffff_ffff << shift) | link << shift);
+    }
+
+    pub(crate) fn record_index(&self) -> Option<u32> {
+        (self.record.acquire() as u32).checked_sub(1)
+    }
+
+    pub(crate) fn runtime(&self) -> u8 {
+        (self.record.acquire() >> 32) as u8
+    }
+}
+
+/// What a context's record word says beside the record.
+pub(crate) fn context_word(record: Option<u32>, runtime: u8) -> u64 {
+    record.map_or(0, |r| u64::from(r) + 1) | u64::from(runtime) << 32
+}
+
+impl Attachment {
+    /// The thread's context for this owner, if it was used lately.
+    #[inline]
+    pub(crate) fn context(&self, tcb: &Tcb, owner: u64) -> Option<&Context> {
+        let cached = &tcb.cache[control::region(owner) as usize % tcb.cache.len()];
+        if cached.owner == owner { self.segment.get(cached.context) } else { None }
+    }
+
+    /// The thread's context for this owner: searched for, left by another thread, or new. `StaleHandle` if the region
+    /// does not live.
+    #[cold]
+    pub(crate) fn context_slow(&self, tcb: &mut Tcb, owner: u64) -> Result<&Context> {
+        let locked = Locked::take(self)?;
+        let region = control::region(owner);
+        let record = self.segment.record::<RegionRecord>(region)?;
+        if control::epoch(record.control.acquire()) != control::epoch(owner)
+            || control::status(record.control.acquire()) == control::CLOSED
+        {
+            return Err(Error::new(ErrorCode::StaleHandle));
+        }
+        let index = self.find_context(&locked, tcb, record, owner)?;
+        let context = self.segment.record::<Context>(index)?;
+        let born = record.born.relaxed() as u32;
+        let slot = region as usize % tcb.cache.len();
+        tcb.cache[slot] = Cached { region: Handle::region(region, born).to_bits(), owner, context: index };
+        Ok(context)
+    }
+
+    /// The index of this thread's context in a region that lives, which the lock keeps so.
+    pub(crate) fn find_context(
+        &self,
+        locked: &Locked<'_>,
+        tcb: &Tcb,
+        region: &RegionRecord,
+        owner: u64,
+    ) -> Result<u32> {
+        let (segment, runtime) = (&self.segment, self.runtime() as u8);
+        let (mut own, mut orphan) = (None, None);
+        each_link(
+            segment,
+            &region.contexts,
+            |c: &Context| &c.next,
+            |index| {
+                let context = segment.record::<Context>(index)?;
+                match context.record_index() {
+                    Some(record) if record == tcb.record => own = Some(index),
+                    None if context.runtime() == runtime => orphan = Some(index),
+                    _ => {}
+                }
+                Ok(())
+            },
+        )?;
+        let record = self.record_of(tcb)?;
+        let mine = context_word(Some(tcb.record), runtime);
+        if own.is_none() && orphan.is_none() {
+            // One of this record's that no region uses, before a new one.
+            let mut unused = None;
+            each_link(
+                segment,
+                &record.contexts,
+                |c: &Context| &c.next_of_record,
+                |index| {
+                    if segment.record::<Context>(index)?.owner.acquire() == 0 {
+                        unused = Some(index);
+                    }
+                    Ok(())
+                },
+            )?;
+            let mut change = locked.change();
+            let index = match unused {
+                Some(index) => index,
+                None => {
+                    let (index, context) = pages::take_record::<Context>(locked, &mut change, |c| &c.next)?;
+                    change.set(&context.next_of_record, change.get(&record.contexts));
+                    change.set(&record.contexts, u64::from(index) + 1);
+                    index
+                }
+            };
+            let context = segment.record::<Context>(index)?;
+            set_up(&mut change, context, owner, mine);
+            change.set(&context.next, change.get(&region.contexts));
+            change.set(&region.contexts, u64::from(index) + 1);
+            change.commit()?;
+            return Ok(index);
+        }
+        let index = own.or(orphan).ok_or_else(|| Error::new(ErrorCode::Internal))?;
+        let context = segment.record::<Context>(index)?;
+        let mut change = locked.change();
+        if own.is_none() {
+            change.set(&context.record, mine | context.record.relaxed() & FRESH);
+            change.set(&context.next_of_record, change.get(&record.contexts));
+            change.set(&record.contexts, u64::from(index) + 1);
+        }
+        if context.owner.relaxed() != owner {
+            // The region was reset: what the context had is spare now.
+            set_up(&mut change, context, owner, mine);
+        }
+        change.commit()?;
+        Ok(index)
+    }
+
+    /// Runs `f` on a live buffer with the thread's mark up, so that its region cannot close meanwhile. `f` takes no
+    /// lock and does not wait.
+    pub(crate) fn pinned<T>(&self, tcb: &mut Tcb, handle: Handle, f: impl FnOnce(&Context, &Slot) -> T) -> Result<T> {
+        let mut patience = Patience::short();
+        loop {
+            let slot = self.segment.get::<Slot>(handle.index()).filter(|_| handle.kind() == HandleKind::Buffer);
+            let Some(slot) = slot else { return Err(self.stale(tcb, handle)) };
+            let state = slot.state.acquire();
+            if state::generation(state) != handle.generation() || state & state::FREE != 0 {
+                return Err(self.stale(tcb, handle));
+            }
+            let owner = slot.owner.acquire();
+            let region = self.segment.record::<RegionRecord>(control::region(owner))?;
+            let context = match self.context(tcb, owner) {
+                Some(context) => context,
+                None => match self.context_slow(tcb, owner) {
+                    Ok(context) => context,
+                    Err(error) if error.code() == ErrorCode::StaleHandle => return Err(self.stale(tcb, handle)),
+                    Err(error) => return Err(error),
+                },
+            };
+            context.busy.set_relaxed(busy::PIN);
+            sync::light();
+            let word = region.control.acquire();
+            if control::lives(word, owner) {
+                let result = f(context, slot);
+                context.busy.set_release(0);
+                return Ok(result);
+            }
+            context.busy.set_release(0);
+            let closing = control::status(word) == control::CLOSING && control::epoch(word) == control::epoch(owner);
+            if !closing {
+                return Err(self.stale(tcb, handle));
+            }
+            if !patience.wait() {
+                return Err(Error::held(ErrorCode::BorrowConflict, handle, self.weak()));
+            }
+        }
+    }
+
+    /// Counts in the region of a buffer or of a region handle; on the thread's record if it does not live.
+    pub(crate) fn count_in_region(&self, tcb: &mut Tcb, handle: Handle, counts: &[(usize, u64)]) {
+        let counted = handle.kind() == HandleKind::Buffer
+            && self
+                .pinned(tcb, handle, |context, _| counts.iter().for_each(|(c, n)| context.counters[*c].count(*n)))
+                .is_ok();
+        if !counted {
+            counts.iter().for_each(|(c, n)| self.count_on_record(tcb, *c, *n));
+        }
+    }
+
+    pub(crate) fn count_copy(&self, buffer: Handle, reason: CopyReason, bytes: u64) {
+        if let Ok(tcb) = self.tcb() {
+            let at = reason as usize;
+            self.count_in_region(tcb, buffer, &[(counter::COPIES + at, 1), (counter::COPY_BYTES + at, bytes)]);
+        }
+    }
+
+    pub(crate) fn count_view(&self, buffer: Handle) {
+        if let Ok(tcb) = self.tcb() {
+            self.count_in_region(tcb, buffer, &[(counter::VIEWS, 1)]);
+        }
+    }
+
+    pub(crate) fn count_finalized(&self, buffer: Handle) {
+        if let Some(tcb) = self.tcb_for_end() {
+            self.count_in_region(tcb, buffer, &[(counter::FINALIZED, 1)]);
+        }
+    }
+}
+
+/// Puts a freed slot on a context's list and returns the list's depth. A slot without a generation left is retired.
+pub(crate) fn push_slot(segment: &Segment, context: &Context, class: usize, index: u32, slot: &Slot, seed: u64) -> u64 {
+    if state::next_generation(slot.state.relaxed(), seed, index).is_none() {
+        return 0;
+    }
+    let head = context.head(class);
+    let depth = match segment.linked::<Slot>(head) {
+        Ok(Some((_, first))) => (first.length.relaxed() >> 32) + 1,
+        _ => 1,
+    };
+    slot.length.set_relaxed(depth << 32 | head);
+    context.set_head(class, u64::from(index) + 1);
+    depth
+}
+
+fn set_up(change: &mut Change<'_>, context: &Context, owner: u64, record: u64) {
+    change.set(&context.owner, owner);
+    change.set(&context.record, record);
+    change.fill(&context.busy, 1, 0);
+    change.set(&context.bump, 0);
+    change.set(&context.bump_end, 0);
+    change.set(&context.slots, 0);
+    change.fill(&context.heads[0], HEAD_WORDS as u64, 0);
+}
+
+pub(crate) fn head_of(change: &Change<'_>, word: &Word, class: usize) -> u64 {
+    change.get(word) >> (32 * (class % 2)) & 0xffff_ffff
+}
+
+pub(crate) fn set_head_in(change: &mut Change<'_>, word: &Word, class: usize, link: u64) {
+    let shift = 32 * (class % 2);
+    let value = change.get(word) & !(0xffff_ffff << shift) | link << shift;
+    change.set(word, value);
+}
+
+/// Moves up to a list's length of slots from the region to a context. False if the region has none of this class.
+pub(crate) fn take_shared(locked: &Locked<'_>, region: &RegionRecord, context: &Context, class: usize) -> Result<bool> {
+    let segment = locked.segment;
+    let mut change = locked.change();
+    let head = head_of(&change, &region.shared[class / 2], class);
+    if head == 0 {
+        return Ok(false);
+    }
+    let (mut last, mut taken) = (head, 1);
+    let rest = loop {
+        let Some((_, slot)) = segment.linked::<Slot>(last)? else {
+            return Err(corrupt("a list of freed slots".to_string()));
+        };
+        let next = slot.length.relaxed() & 0xffff_ffff;
+        if next == 0 || taken == LIST / 2 {
+            change.set(&slot.length, 1 << 32);
+            break next;
+        }
+        (last, taken) = (next, taken + 1);
+    };
+    set_head_in(&mut change, &region.shared[class / 2], class, rest);
+    set_head_in(&mut change, &context.heads[class / 2], class, head);
+    change.commit()?;
+    Ok(true)
+}

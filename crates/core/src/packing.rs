@@ -1,0 +1,211 @@
+//! The packing of the words of a segment's records: slot states, control words of regions, ledger entries, places,
+//! classes of sizes. Pure functions.
+
+/// The state word of a slot.
+pub(crate) mod state {
+    pub(crate) const UNIQUE: u64 = 1 << 31;
+    pub(crate) const FREE: u64 = 1 << 30;
+    pub(crate) const RECOVERING: u64 = 1 << 29;
+    pub(crate) const POISONED: u64 = 1 << 28;
+    pub(crate) const FROZEN: u64 = 1 << 27;
+    pub(crate) const COUNT: u64 = FROZEN - 1;
+    /// Flags that stay when a count changes.
+    pub(crate) const LASTING: u64 = POISONED | FROZEN;
+
+    pub(crate) fn generation(word: u64) -> u32 {
+        (word >> 32) as u32
+    }
+
+    pub(crate) fn of(generation: u32) -> u64 {
+        u64::from(generation) << 32
+    }
+
+    /// The first generation of a slot: odd, and another one in each heap and for each slot, so that a handle made up
+    /// or taken from another heap does not fit (K1).
+    pub(crate) fn first_generation(seed: u64, index: u32) -> u32 {
+        (super::mix(seed ^ u64::from(index).wrapping_mul(0x9e37_79b9_7f4a_7c15)) >> 32) as u32 | 1
+    }
+
+    /// The generation after this one, or `None` when all have been used (K2).
+    pub(crate) fn next_generation(word: u64, seed: u64, index: u32) -> Option<u32> {
+        let first = first_generation(seed, index);
+        let now = generation(word);
+        if now == 0 {
+            return Some(first);
+        }
+        let next = now.wrapping_add(2);
+        if next == first { None } else { Some(next) }
+    }
+}
+
+/// The control word of a region and the owner words made of it.
+pub(crate) mod control {
+    pub(crate) const OPEN: u64 = 0;
+    pub(crate) const CLOSING: u64 = 1;
+    pub(crate) const DRAINING: u64 = 2;
+    pub(crate) const CLOSED: u64 = 3;
+    /// Somebody sleeps until the region is idle.
+    pub(crate) const WAITED: u64 = 1 << 19;
+    pub(crate) const REGION_BITS: u32 = 20;
+    pub(crate) const LOW: u64 = (1 << REGION_BITS) - 1;
+    pub(crate) const LAST_EPOCH: u64 = (1 << 44) - 1;
+
+    pub(crate) fn new(epoch: u64, status: u64, attachment: u16) -> u64 {
+        epoch << REGION_BITS | status << 16 | u64::from(attachment)
+    }
+
+    pub(crate) fn epoch(word: u64) -> u64 {
+        word >> REGION_BITS
+    }
+
+    pub(crate) fn status(word: u64) -> u64 {
+        word >> 16 & 7
+    }
+
+    pub(crate) fn attachment(word: u64) -> u16 {
+        word as u16
+    }
+
+    pub(crate) fn is_open(word: u64) -> bool {
+        word & LOW & !WAITED == 0
+    }
+
+    /// The owner word of the slots of this region in this epoch.
+    pub(crate) fn owner(word: u64, region: u32) -> u64 {
+        word & !LOW | u64::from(region)
+    }
+
+    pub(crate) fn region(owner: u64) -> u32 {
+        (owner & LOW) as u32
+    }
+
+    /// Whether what belongs to this owner lives: its region is open, in the same epoch.
+    pub(crate) fn lives(word: u64, owner: u64) -> bool {
+        word & !WAITED == owner & !LOW
+    }
+}
+
+/// The word of a ledger entry.
+pub(crate) mod phase {
+    pub(crate) const FREE: u64 = 0;
+    pub(crate) const BEGIN: u64 = 1;
+    pub(crate) const HELD: u64 = 2;
+    pub(crate) const END: u64 = 3;
+    const PHASE: u64 = 0xff;
+    const LOW: u64 = (1 << 24) - 1;
+    pub(crate) const LAST_GENERATION: u64 = (1 << 40) - 1;
+
+    pub(crate) fn new(generation: u64, record: u32, kind: u64, phase: u64) -> u64 {
+        generation << 24 | u64::from(record) << 12 | kind << 8 | phase
+    }
+
+    pub(crate) fn of(word: u64) -> u64 {
+        word & PHASE
+    }
+
+    pub(crate) fn with(word: u64, phase: u64) -> u64 {
+        word & !PHASE | phase
+    }
+
+    pub(crate) fn kind(word: u64) -> u64 {
+        word >> 8 & 0xf
+    }
+
+    pub(crate) fn record(word: u64) -> u32 {
+        (word >> 12 & 0xfff) as u32
+    }
+
+    pub(crate) fn generation(word: u64) -> u64 {
+        word >> 24
+    }
+
+    /// The entry's next life: free, one generation on.
+    pub(crate) fn ended(word: u64) -> u64 {
+        (word & !LOW).wrapping_add(1 << 24)
+    }
+}
+
+/// Packing of a slot's place and length.
+pub(crate) mod place {
+    pub(crate) const OFFSET: u64 = (1 << 48) - 1;
+    pub(crate) const LENGTH: u64 = (1 << 40) - 1;
+
+    pub(crate) fn new(class: usize, offset: u64) -> u64 {
+        (class as u64) << 56 | offset & OFFSET
+    }
+
+    pub(crate) fn class(word: u64) -> usize {
+        (word >> 56) as usize
+    }
+
+    pub(crate) fn offset(word: u64) -> u64 {
+        word & OFFSET
+    }
+}
+
+/// Classes of sizes: every 64 bytes up to 512, then four in each doubling up to 1 MiB.
+pub(crate) mod class {
+    pub(crate) const UNIT: u64 = 64;
+    pub(crate) const LARGEST: u64 = 1 << 20;
+
+    /// The class for so many bytes; `None` above 1 MiB.
+    pub(crate) fn of(bytes: u64) -> Option<usize> {
+        let units = bytes.max(1).div_ceil(UNIT);
+        if units <= 8 {
+            return Some(units as usize - 1);
+        }
+        if bytes > LARGEST {
+            return None;
+        }
+        let top = 63 - (units - 1).leading_zeros();
+        let quarter = (units - 1) >> (top - 2) & 3;
+        Some(8 + (top as usize - 3) * 4 + quarter as usize)
+    }
+
+    /// Bytes of a buffer of this class.
+    pub(crate) fn size(class: usize) -> u64 {
+        if class < 8 {
+            return (class as u64 + 1) * UNIT;
+        }
+        let (doubling, quarter) = ((class as u64 - 8) / 4, (class as u64 - 8) % 4);
+        (quarter + 5) << (doubling + 1) << 6
+    }
+}
+
+/// A good mixer of 64 bits (the finalizer of SplitMix64, Steele et al. 2014).
+pub(crate) fn mix(mut z: u64) -> u64 {
+    z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ z >> 31
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::CLASSES;
+
+    #[test]
+    fn classes_hold_what_they_are_for_and_waste_at_most_a_fifth() {
+        let mut last = 0;
+        for class in 0..CLASSES {
+            let size = class::size(class);
+            assert!(size > last, "class {class}");
+            assert_eq!(class::of(last + 1), Some(class), "first size of class {class}");
+            assert_eq!(class::of(size), Some(class), "last size of class {class}");
+            assert!(last < 512 || (size - last - 1) * 5 <= size + 5 * 64, "class {class} wastes too much");
+            last = size;
+        }
+        assert_eq!(last, class::LARGEST);
+        assert_eq!(class::of(class::LARGEST + 1), None);
+    }
+
+    #[test]
+    fn generations_are_odd_and_never_come_twice() {
+        let (seed, index) = (7, 9);
+        let first = state::first_generation(seed, index);
+        assert_eq!(first % 2, 1);
+        assert_eq!(state::next_generation(0, seed, index), Some(first));
+        assert_eq!(state::next_generation(state::of(first), seed, index), Some(first.wrapping_add(2)));
+        assert_eq!(state::next_generation(state::of(first.wrapping_sub(2)), seed, index), None);
+    }
+}
