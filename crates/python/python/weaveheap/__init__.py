@@ -18,12 +18,50 @@ if _native.VERSION != __version__:
         "remove both, and install one version again"
     )
 
-from . import _codes, _types
 from ._codes import *
 from ._errors import WeaveHeapError
 from ._native import Buffer, Handle, Heap, HeapEntry, Holder, Region, View
 from ._types import *
 
-__all__ = ["Buffer", "Handle", "Heap", "HeapEntry", "Holder", "Region", "View", "WeaveHeapError"]
-__all__ += _codes.__all__
-__all__ += _types.__all__
+__all__ = [
+    "AlreadyExists",
+    "AttachmentInfo",
+    "Borrow",
+    "BorrowConflict",
+    "Borrowed",
+    "Buffer",
+    "BufferInfo",
+    "CheckReport",
+    "Copies",
+    "CopyCount",
+    "Corrupt",
+    "Counters",
+    "Denied",
+    "Handle",
+    "Heap",
+    "HeapEntry",
+    "HeapInfo",
+    "Holder",
+    "Incompatible",
+    "Internal",
+    "InvalidArgument",
+    "InvalidName",
+    "InvalidUtf8",
+    "Io",
+    "LimitReached",
+    "NameInfo",
+    "NotAttached",
+    "NotFound",
+    "OutOfMemory",
+    "Poisoned",
+    "Region",
+    "RegionInfo",
+    "RuntimeCounters",
+    "StaleHandle",
+    "StaleView",
+    "Stats",
+    "Timeout",
+    "Unsupported",
+    "View",
+    "WeaveHeapError",
+]

@@ -97,7 +97,12 @@ class Heap:
     @overload
     @staticmethod
     def create(
-        name: str, *, limit: SupportsIndex | None = None, verify: bool = False, label: str | None = None
+        name: str,
+        *,
+        path: None = None,
+        limit: SupportsIndex | None = None,
+        verify: bool = False,
+        label: str | None = None,
     ) -> Heap: ...
     @overload
     @staticmethod
@@ -111,13 +116,13 @@ class Heap:
     ) -> Heap: ...
     @overload
     @staticmethod
-    def open(name: str, *, label: str | None = None) -> Heap: ...
+    def open(name: str, *, path: None = None, label: str | None = None) -> Heap: ...
     @overload
     @staticmethod
     def open(name: None = None, *, path: str | os.PathLike[str], label: str | None = None) -> Heap: ...
     @overload
     @staticmethod
-    def remove(name: str) -> None: ...
+    def remove(name: str, *, path: None = None) -> None: ...
     @overload
     @staticmethod
     def remove(name: None = None, *, path: str | os.PathLike[str]) -> None: ...

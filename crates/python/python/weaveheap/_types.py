@@ -18,8 +18,6 @@ __all__ = [
     "Stats",
 ]
 
-_Kind = Literal["shared", "unique"]
-
 
 class CopyCount(TypedDict):
     """How many copies, and of how many bytes."""
@@ -113,7 +111,7 @@ class Borrow(TypedDict):
 
     handle: str
     region: str
-    kind: _Kind
+    kind: Literal["shared", "unique"]
     process: int
     thread: int
     runtime: str
