@@ -17,7 +17,6 @@ use anyhow::{Context, Result, bail};
 use crate::ctx::Ctx;
 use children::HeapFile;
 use memory::Watch;
-use setup::Programs;
 
 pub use setup::ready;
 

@@ -1,5 +1,6 @@
-//! The project's own commands: `cargo xtask setup | demo | test | gen | check`.
+//! The project's own commands: `cargo xtask setup | demo | test | check | gen | picture`.
 
+mod check;
 mod ctx;
 mod demo;
 mod generate;
@@ -30,8 +31,12 @@ enum Command {
         #[arg(value_name = "PART", value_parser = test::part_names())]
         parts: Vec<String>,
     },
+    /// Check what needs no test: generated files, format, lints, paths of this machine, other systems.
+    Check,
     /// Write the files that are generated.
     Gen,
+    /// Install and build what the demo and the packages need, so that the other commands start at once.
+    Setup,
     /// Hand one real table from Rust to Python to Node through a shared heap, and prove that nothing was copied.
     Demo {
         /// The size of the table, like 64M or 1G.
@@ -56,6 +61,11 @@ fn run(cli: Cli) -> Result<std::process::ExitCode> {
     match cli.command {
         Command::Test { parts } => return test::run(&ctx, &parts),
         Command::Demo { size } => demo::run(&ctx, demo::Options { size })?,
+        Command::Check => check::run(&ctx)?,
+        Command::Setup => {
+            demo::ready(&ctx)?;
+            println!("Ready. `cargo xtask demo` shows what WeaveHeap does, `cargo xtask test` runs every test.");
+        }
         Command::Gen => {
             for path in generate::write(&ctx)? {
                 println!("wrote {}", path.display());

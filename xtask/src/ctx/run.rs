@@ -3,9 +3,10 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Ctx, human_time};
 
@@ -89,21 +90,12 @@ impl Counts {
     }
 }
 
+fn last_words(line: &[u8]) -> String {
+    strip_ansi(&String::from_utf8_lossy(line)).trim().chars().filter(|c| !c.is_control()).collect()
+}
+
 fn strip_ansi(line: &str) -> String {
-    let mut plain = String::with_capacity(line.len());
-    let mut chars = line.chars();
-    while let Some(c) = chars.next() {
-        if c == '\u{1b}' {
-            for c in chars.by_ref() {
-                if c.is_ascii_alphabetic() {
-                    break;
-                }
-            }
-        } else {
-            plain.push(c);
-        }
-    }
-    plain
+    console::strip_ansi_codes(line).into_owned()
 }
 
 impl Ctx {
@@ -170,6 +162,7 @@ impl Ctx {
         let mut child = command.spawn().with_context(|| format!("{label}: cannot start {}", show_command(command)))?;
         // The command keeps the ends of the pipe that it was given: replaced, or reading would never end.
         command.stdout(Stdio::null()).stderr(Stdio::null());
+        let spinner = self.spinner(label);
         let mut output = Vec::new();
         let mut reader = BufReader::new(reader);
         let mut line = Vec::new();
@@ -177,10 +170,25 @@ impl Ctx {
             if self.verbose() {
                 std::io::stderr().write_all(&line)?;
             }
+            spinner.set_message(last_words(&line));
             output.append(&mut line);
         }
         let status = child.wait()?;
+        spinner.finish_and_clear();
         Ok((status.success(), status.to_string(), String::from_utf8_lossy(&output).into_owned()))
+    }
+
+    /// What is under way, how long it has taken, and the last line that it printed; on a terminal only.
+    fn spinner(&self, label: &str) -> ProgressBar {
+        if self.verbose() {
+            return ProgressBar::hidden();
+        }
+        let spinner = ProgressBar::new_spinner().with_prefix(label.to_owned());
+        if let Ok(look) = ProgressStyle::with_template("  {spinner:.cyan} {prefix}  {elapsed}  {wide_msg:.dim}") {
+            spinner.set_style(look);
+        }
+        spinner.enable_steady_tick(Duration::from_millis(100));
+        spinner
     }
 
     fn show_failure(&self, label: &str, command: &Command, output: &str) {

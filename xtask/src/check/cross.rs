@@ -1,0 +1,73 @@
+//! The core compiles for other systems: type-checked with the target that rustup brings, or, where rustup can fetch
+//! nothing, with a standard library built from Debian's sources of it.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::ctx::{Ctx, Tool};
+
+/// macOS, Windows, and Linux on another processor.
+const TARGETS: [&str; 3] = ["aarch64-apple-darwin", "x86_64-pc-windows-gnu", "aarch64-unknown-linux-gnu"];
+
+/// Type-checks the core for each target.
+pub fn check(ctx: &Ctx) -> Result<()> {
+    let missing: Vec<&str> = TARGETS.into_iter().filter(|target| !has_target(ctx, target)).collect();
+    for target in TARGETS.into_iter().filter(|target| !missing.contains(target)) {
+        let arguments = ["check", "--locked", "--package", "weaveheap-core", "--target", target];
+        ctx.run(&format!("cargo check for {target}"), ctx.cargo().args(arguments))?;
+    }
+    if missing.is_empty() { Ok(()) } else { from_sources(ctx, &missing) }
+}
+
+/// True if the toolchain has the target, or rustup could add it.
+fn has_target(ctx: &Ctx, target: &str) -> bool {
+    let Some(rustup) = ctx.find("rustup") else { return installed(ctx, target) };
+    if installed(ctx, target) {
+        return true;
+    }
+    // Fails where rustup can fetch nothing; the other way is taken then.
+    let added = Command::new(rustup).current_dir(ctx.root()).args(["target", "add", target]).output();
+    added.is_ok_and(|output| output.status.success()) && installed(ctx, target)
+}
+
+fn installed(ctx: &Ctx, target: &str) -> bool {
+    let asked = Command::new("rustc").current_dir(ctx.root()).args(["--print", "target-libdir", "--target", target]).output();
+    asked.is_ok_and(|output| {
+        let folder = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        output.status.success() && std::fs::read_dir(Path::new(&folder)).is_ok_and(|mut files| files.next().is_some())
+    })
+}
+
+/// Debian's compiler with the standard library's sources: `-Z build-std` builds what the targets lack.
+fn from_sources(ctx: &Ctx, targets: &[&str]) -> Result<()> {
+    let tests = format!("the type check for {}", targets.join(", "));
+    let sources = Path::new("/usr/lib/rustlib/src/rust/library/Cargo.toml");
+    let remedy = "Run `rustup target add` for these targets, or on Debian install rustc-web cargo-web rust-web-src.";
+    if !sources.exists() && ctx.can_apt() {
+        ctx.apt(&["rustc-web", "cargo-web", "rust-web-src"])?;
+    }
+    let compiler = Tool { programs: &["/usr/bin/rustc"], packages: &[], tests: &tests, remedy };
+    let Some(rustc) = ctx.tool(&compiler)? else { return Ok(()) };
+    if !sources.exists() {
+        return ctx.leave_out(&tests, "the sources of the standard library are missing", remedy);
+    }
+    let cargo = Path::new("/usr/bin/cargo");
+    if !cargo.exists() {
+        bail!("{} is there, but {} is not: {remedy}", rustc.display(), cargo.display());
+    }
+    let mut command = Command::new(cargo);
+    command
+        .current_dir(ctx.root())
+        .args(["check", "--locked", "--package", "weaveheap-core", "-Z", "build-std=std,panic_abort"])
+        .args(targets.iter().flat_map(|target| ["--target", target]))
+        .env("RUSTC", rustc)
+        .env("RUSTC_BOOTSTRAP", "1")
+        // The library is only looked at: optimising it would take minutes.
+        .env("CARGO_PROFILE_DEV_OPT_LEVEL", "0")
+        .env("CARGO_PROFILE_DEV_DEBUG", "false")
+        .env("CARGO_TARGET_DIR", ctx.target().join("cross"))
+        .env_remove("RUSTUP_TOOLCHAIN");
+    ctx.run(&format!("cargo check for {} (standard library from sources)", targets.join(", ")), &mut command)
+}
