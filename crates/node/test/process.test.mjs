@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Heap, handleFromString, handleToString } from 'weaveheap';
-import { nodePeer, pythonPeer, refused, rejected, until, useOwnFolder } from './support.mjs';
+import { nodePeer, pythonPeer, refused, rejected, runScript, until, useOwnFolder } from './support.mjs';
 
 useOwnFolder();
 
@@ -144,4 +144,34 @@ for (const [language, start] of [
       written.withShared(({ bytes }) => assert.equal(bytes.length, 8));
       region.close();
     }));
+}
+
+// How a process ends decides what becomes of what it held: one that ran to its end has let go of it, one that was
+// broken off while it could write has not.
+for (const [end, poisoned] of [
+  ['', false],
+  ['process.exit(0)', true],
+]) {
+  test(`a process that ends ${end === '' ? 'by itself' : 'by process.exit()'} leaves nothing borrowed`, async () => {
+    const heap = Heap.create('ending', { limit: 1 << 26 });
+    const [read, written] = [heap.region().alloc(8), heap.region().alloc(8)];
+    heap.publish('read', read.handle);
+    heap.publish('written', written.handle);
+    await runScript(
+      `import { Heap } from 'weaveheap';
+       const heap = Heap.open('ending');
+       globalThis.views = [heap.buffer(heap.lookup('read')).borrowShared(), heap.buffer(heap.lookup('written')).borrowUnique()];
+       ${end}`,
+    );
+    read.withUnique(({ bytes }) => assert.equal(bytes.length, 8));
+    assert.equal(written.info().poisoned, poisoned);
+    if (poisoned) refused('Poisoned', () => written.borrowUnique());
+    written.clearPoison();
+    written.withUnique(({ bytes }) => bytes.fill(1));
+    assert.deepEqual(heap.stats().borrows, []);
+    assert.equal(heap.stats().attachments.length, 1);
+    heap.check();
+    heap.detach();
+    Heap.remove('ending');
+  });
 }

@@ -66,14 +66,16 @@ pub fn test(ctx: &Ctx) -> Result<()> {
     typecheck.current_dir(&folder).args(["node_modules/typescript/bin/tsc", "--project", "test/tsconfig.json"]);
     ctx.run("tsc --noEmit (strict)", &mut typecheck)?;
     ctx.count(Counts { passed: 1, ..Counts::default() });
-    run_suite(ctx, &folder, &node, "node:test")?;
+    // Two-process tests run Python against Node.
+    let python = super::python::environment(ctx, "3.11")?.python;
+    run_suite(ctx, &folder, &node, &python, "node:test")?;
     match newer_node(ctx)? {
-        Some(newer) => run_suite(ctx, &folder, &newer, &format!("node:test on Node {NEWER_NODE}")),
+        Some(newer) => run_suite(ctx, &folder, &newer, &python, &format!("node:test on Node {NEWER_NODE}")),
         None => Ok(()),
     }
 }
 
-fn run_suite(ctx: &Ctx, folder: &Path, node: &Path, label: &str) -> Result<()> {
+fn run_suite(ctx: &Ctx, folder: &Path, node: &Path, python: &Path, label: &str) -> Result<()> {
     let mut files: Vec<String> = Vec::new();
     for entry in std::fs::read_dir(folder.join("test"))? {
         let name = entry?.file_name().to_string_lossy().into_owned();
@@ -82,8 +84,6 @@ fn run_suite(ctx: &Ctx, folder: &Path, node: &Path, label: &str) -> Result<()> {
         }
     }
     files.sort();
-    // Two-process tests run Python against Node, with the environment that the part `python` makes.
-    let python = ctx.target().join("venv/3.11").join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
     let mut command = Command::new(node);
     command.current_dir(folder).env("WEAVEHEAP_PYTHON", python).args(["--expose-gc", "--test"]).args(files);
     ctx.run_tests(label, &mut command)?;
