@@ -1,10 +1,11 @@
-//! The part `cli`.
+//! The part `cli`: the command line's own tests, on real heaps and as its users run it.
 
 use anyhow::Result;
 
 use crate::ctx::Ctx;
 
-/// Sets up what is needed and runs every test of the part.
-pub fn test(_ctx: &Ctx) -> Result<()> {
+/// Runs the unit tests of the renderers and checks, and the tests of the built program.
+pub fn test(ctx: &Ctx) -> Result<()> {
+    ctx.run_tests("cargo test weaveheap-cli", ctx.cargo().args(["test", "--locked", "--package", "weaveheap-cli"]))?;
     Ok(())
 }
