@@ -12,6 +12,7 @@ mod model;
 mod process;
 mod region;
 mod roles;
+mod rules;
 mod support;
 #[cfg(unix)]
 mod system;
