@@ -598,6 +598,17 @@ const char *weaveheap_error_remedy(int32_t code);
  */
 int32_t weaveheap_error_number(const char *name);
 
+/**
+ * Who holds what was in the way of the last call that failed on this thread, as JSON: an array as from
+ * `weaveheap_heap_holders_json`, without those that have let go since. They are gathered by this call.
+ *
+ * Success: a string that the caller owns, "[]" if no borrow was in the way; release it with `weaveheap_free_string`.
+ * Failure: null; nothing is owned.
+ * Threads: any; each has a last failure of its own. Where calls move between threads, use `weaveheap_heap_holders_json`.
+ * Null: `err` may be null.
+ */
+const char *weaveheap_error_last_holders_json(weaveheap_error *err);
+
 /* ---- Releasing strings and byte blocks ------------------------------------------------------------------- */
 
 /**

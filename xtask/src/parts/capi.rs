@@ -1,18 +1,91 @@
 //! The part `capi`: the header and the ABI files, the installed library, and the tests in C.
 
+mod abi;
+mod build;
 mod header;
+mod installed;
+mod suite;
 
-use anyhow::Result;
+use std::path::Path;
 
-use crate::ctx::Ctx;
+use anyhow::{Result, bail};
+
+use crate::ctx::{Counts, Ctx};
 use crate::generate::Generated;
+use build::Library;
+use suite::{Suite, Watch};
 
 /// Sets up what is needed and runs every test of the part.
-pub fn test(_ctx: &Ctx) -> Result<()> {
-    Ok(())
+pub fn test(ctx: &Ctx) -> Result<()> {
+    let mut command = ctx.cargo();
+    command.args(["test", "--locked", "--package", "weaveheap-capi", "--lib"]);
+    ctx.run_tests("cargo test weaveheap-capi", &mut command)?;
+
+    let release = Library::release(ctx)?;
+    compare(ctx, &release)?;
+    installed::binaries(ctx, &release)?;
+    let prefix = ctx.target().join("capi").join("prefix");
+    build::install(ctx, &release, &prefix)?;
+    installed::by_pkg_config(ctx, &prefix)?;
+    installed::by_cmake(ctx, &prefix)?;
+
+    let suite = Suite::new(ctx)?;
+    for cxx in [false, true] {
+        suite.nouns(&release, Watch::Plain, cxx, false)?;
+    }
+    suite.conformance(&release, Watch::Plain)?;
+    let watched = Library::for_tests(ctx)?;
+    suite.planted(&watched)?;
+    for watch in suite.watches() {
+        suite.dlopen(&watched, watch)?;
+        if watch != Watch::Plain {
+            for cxx in [false, true] {
+                suite.nouns(&watched, watch, cxx, true)?;
+            }
+            suite.conformance(&watched, watch)?;
+        }
+    }
+    suite.nothing_is_left()
+}
+
+/// Builds the library and lays it out under a prefix, for pkg-config and CMake.
+#[expect(dead_code, reason = "for the command line of xtask")]
+pub fn install(ctx: &Ctx, prefix: &Path) -> Result<()> {
+    build::install(ctx, &Library::release(ctx)?, prefix)
 }
 
 /// The files of this part that are generated.
 pub fn generate(ctx: &Ctx) -> Result<Vec<Generated>> {
-    Ok(vec![Generated::new("include/weaveheap.h", header::text(ctx)?)])
+    generated(ctx, &Library::release(ctx)?)
+}
+
+fn generated(ctx: &Ctx, library: &Library) -> Result<Vec<Generated>> {
+    let header = header::text(ctx)?;
+    let layout = abi::layout(ctx, &header)?;
+    Ok(vec![
+        Generated::new("abi/symbols.txt", abi::symbols(ctx, library)?),
+        Generated::new("abi/layout.json", layout),
+        Generated::new("include/weaveheap.h", header),
+    ])
+}
+
+/// The committed files are those that the sources give, and every function in them is tested.
+fn compare(ctx: &Ctx, library: &Library) -> Result<()> {
+    let files = generated(ctx, library)?;
+    for file in &files {
+        if !std::fs::read_to_string(ctx.path(&file.path)).is_ok_and(|text| text == file.text) {
+            bail!(
+                "{} is not what the sources give: run `cargo xtask gen` and look at the difference",
+                file.path.display()
+            );
+        }
+    }
+    abi::all_are_tested(ctx, &abi::symbols(ctx, library)?)?;
+    let documented = header::documented_functions(&files[2].text).len();
+    let exported = files[0].text.lines().count();
+    if documented != exported {
+        bail!("the header declares {documented} functions, the library exports {exported}");
+    }
+    ctx.count(Counts { passed: files.len() as u64 + 2, ..Counts::default() });
+    Ok(())
 }

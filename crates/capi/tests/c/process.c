@@ -9,7 +9,7 @@ static pid_t start(const char *role, const char *name) {
   fflush(NULL);
   pid_t child = fork();
   if (child == 0) {
-    execl("/proc/self/exe", program, "--child", role, name, (char *)NULL);
+    execl(program, program, "--child", role, name, (char *)NULL);
     _exit(99);
   }
   return child;
