@@ -234,7 +234,7 @@ impl Attachment {
         let Some(index) = tcb.free_entries.pop() else { return Ok(None) };
         let entry = self.segment.record::<Entry>(index)?;
         let generation = phase::generation(entry.word.relaxed());
-        let word = phase::new(generation, tcb.record, BorrowKind::Unique as u64, phase::BEGIN);
+        let word = phase::new(generation, tcb.record, BorrowKind::Unique as u64 | phase::OWNED, phase::BEGIN);
         entry.handle.set_release(handle.to_bits());
         entry.owner.set_release(owner);
         entry.meta.set_release(u64::from(handle.index()) << 32 | u64::from(crate::sys::ticks()));
@@ -406,7 +406,7 @@ impl Attachment {
     /// Allocates and copies, and counts the copy.
     pub(crate) fn alloc_from(&self, region: Handle, bytes: &[u8], align: u64) -> Result<Handle> {
         let handle = self.alloc(region, bytes.len() as u64, align, Init::Uninit)?;
-        let borrow = self.borrow_raw(handle, BorrowKind::Unique)?;
+        let borrow = self.borrow_owned(handle, BorrowKind::Unique)?;
         // SAFETY: the unique borrow is of as many bytes, and no caller's slice overlaps a buffer that was just made.
         unsafe { borrow.pointer.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
         self.count_copy(handle, CopyReason::Ingest, bytes.len() as u64);
@@ -518,6 +518,6 @@ impl Attachment {
         change.commit()?;
         let slot = segment.record::<Slot>(handle.index())?;
         push_slot(segment, context, CLASS_LARGE, handle.index(), slot, segment.identity.seed);
-        pages::trim_if_idle(&locked)
+        Ok(())
     }
 }

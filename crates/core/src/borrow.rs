@@ -50,13 +50,22 @@ fn step(state: u64, generation: u32, kind: BorrowKind, entry: u32) -> std::resul
 }
 
 impl Attachment {
-    /// Borrows a buffer.
+    /// Borrows a buffer for a caller that keeps the token.
     pub(crate) fn borrow_raw(&self, handle: Handle, kind: BorrowKind) -> Result<RawBorrow> {
+        self.borrow(handle, kind, 0)
+    }
+
+    /// Borrows a buffer for an object that ends it by `end_owned`: its token ends nothing.
+    pub(crate) fn borrow_owned(&self, handle: Handle, kind: BorrowKind) -> Result<RawBorrow> {
+        self.borrow(handle, kind, phase::OWNED)
+    }
+
+    fn borrow(&self, handle: Handle, kind: BorrowKind, owned: u64) -> Result<RawBorrow> {
         let tcb = self.tcb()?;
-        match self.begin(tcb, handle, kind)? {
+        match self.begin(tcb, handle, kind, owned)? {
             Ok(borrow) => Ok(borrow),
             Err(Refusal::Conflict) if crate::recovery::recover_holders(self, handle)? => {
-                let again = self.begin(tcb, handle, kind)?;
+                let again = self.begin(tcb, handle, kind, owned)?;
                 again.map_err(|refusal| self.refused(tcb, handle, refusal))
             }
             Err(refusal) => Err(self.refused(tcb, handle, refusal)),
@@ -97,6 +106,7 @@ impl Attachment {
         tcb: &mut Tcb,
         handle: Handle,
         kind: BorrowKind,
+        owned: u64,
     ) -> Result<std::result::Result<RawBorrow, Refusal>> {
         let mut patience = Patience::short();
         loop {
@@ -126,7 +136,7 @@ impl Attachment {
             }
             let (index, entry) = self.take_entry(tcb)?;
             let generation = phase::generation(entry.word.relaxed());
-            let word = phase::new(generation, tcb.record, kind as u64, phase::BEGIN);
+            let word = phase::new(generation, tcb.record, kind as u64 | owned, phase::BEGIN);
             entry.handle.set_release(handle.to_bits());
             entry.owner.set_release(owner);
             entry.meta.set_release(u64::from(handle.index()) << 32 | u64::from(sys::ticks()));
@@ -275,6 +285,10 @@ impl Attachment {
         let Some(entry) = self.segment.get::<Entry>(token.index()) else { return stale(tcb) };
         let word = entry.word.acquire();
         let fits = phase::of(word) == phase::HELD && phase::generation(word) == token.generation();
+        if fits && phase::is_owned(word) {
+            let what = "the borrow is owned by an object of the program, which ends it: the token alone does not";
+            return Err(Error::with_message(ErrorCode::InvalidArgument, what));
+        }
         if !fits || !self.owns_record(phase::record(word)) {
             return stale(tcb);
         }

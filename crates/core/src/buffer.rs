@@ -40,13 +40,13 @@ impl<'region> Buffer<'region> {
 
     /// Borrows the bytes for reading; `BorrowConflict` while anyone has them for writing.
     pub fn borrow_shared(&self) -> Result<Ref<'_>> {
-        let borrow = self.heap.borrow_raw(self.handle, BorrowKind::Shared)?;
+        let borrow = self.heap.attachment.borrow_owned(self.handle, BorrowKind::Shared)?;
         Ok(Ref { heap: self.heap, borrow, lifetime: PhantomData })
     }
 
     /// Borrows the bytes for writing; `BorrowConflict` while anyone else has them at all.
     pub fn borrow_unique(&mut self) -> Result<RefMut<'_>> {
-        let borrow = self.heap.borrow_raw(self.handle, BorrowKind::Unique)?;
+        let borrow = self.heap.attachment.borrow_owned(self.handle, BorrowKind::Unique)?;
         Ok(RefMut { heap: self.heap, borrow, lifetime: PhantomData })
     }
 

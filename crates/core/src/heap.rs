@@ -329,7 +329,8 @@ impl Heap {
         self.attachment.borrow_raw(buffer, kind)
     }
 
-    /// Ends the borrow that a token names. `StaleHandle` if it has ended, or is not of this attachment (B7).
+    /// Ends the borrow that a token names. `StaleHandle` if it has ended, or is not of this attachment (B7);
+    /// `InvalidArgument` for the token of a guard or a lease, which ends its borrow itself.
     pub fn end(&self, token: Token) -> Result<()> {
         self.attachment.end_token(token)
     }

@@ -138,8 +138,9 @@ pub(crate) struct Header {
     pub(crate) granules: Word,
     pub(crate) peak: Word,
     pub(crate) hint: Word,
-    /// Granules that are committed but free: what `trim` gives back.
+    /// Granules that were given back in large runs since the last trim, and when the last of them was.
     pub(crate) idle: Word,
+    pub(crate) idle_since: Word,
     /// The directory changed; waited on by `lookup`.
     pub(crate) names_changed: Half,
     _pad1: Half,
@@ -300,7 +301,7 @@ pub(crate) const SLOTS_PER_BLOCK: u32 = 256;
 /// One borrow in the ledger.
 #[repr(C)]
 pub(crate) struct Entry {
-    /// {generation 40 | record 12 | kind 4 | phase 8}.
+    /// {generation 40 | record 12 | owned 1, 0 1, kind 2 | phase 8}.
     pub(crate) word: Word,
     pub(crate) handle: Word,
     /// Copy of the slot's owner word.

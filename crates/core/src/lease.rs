@@ -40,7 +40,7 @@ unsafe impl Sync for Lease {}
 
 impl Lease {
     pub(crate) fn begin(attachment: &Arc<Attachment>, handle: Handle, kind: BorrowKind) -> Result<Lease> {
-        let borrow = attachment.borrow_raw(handle, kind)?;
+        let borrow = attachment.borrow_owned(handle, kind)?;
         Ok(Lease { attachment: Arc::clone(attachment), borrow, handle })
     }
 
@@ -127,5 +127,29 @@ impl fmt::Debug for Lease {
             .field("kind", &self.borrow.kind)
             .field("length", &self.borrow.length)
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{BorrowKind, ErrorCode, Heap, Init, RegionOptions};
+
+    #[test]
+    fn token_of_a_lease_or_guard_ends_nothing() {
+        let heap = Heap::private().unwrap();
+        let region = heap.create_region(&RegionOptions::new()).unwrap();
+        let buffer = heap.alloc(region, 64, 64, Init::Zeroed).unwrap();
+        let lease = heap.borrow(buffer, BorrowKind::Unique).unwrap();
+        assert_eq!(heap.end(lease.token()).unwrap_err().code(), ErrorCode::InvalidArgument);
+        assert_eq!(heap.holders(buffer).unwrap().len(), 1);
+        lease.end();
+        let guarded = heap.buffer(buffer).unwrap();
+        let guard = guarded.borrow_shared().unwrap();
+        assert_eq!(heap.end(guard.token()).unwrap_err().code(), ErrorCode::InvalidArgument);
+        drop(guard);
+        let raw = heap.borrow_raw(buffer, BorrowKind::Unique).unwrap();
+        heap.end(raw.token).unwrap();
+        assert_eq!(heap.end(raw.token).unwrap_err().code(), ErrorCode::StaleHandle);
+        assert!(heap.holders(buffer).unwrap().is_empty());
     }
 }

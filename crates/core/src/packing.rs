@@ -91,6 +91,8 @@ pub(crate) mod phase {
     pub(crate) const BEGIN: u64 = 1;
     pub(crate) const HELD: u64 = 2;
     pub(crate) const END: u64 = 3;
+    /// Mark beside the kind: an object of the program owns the borrow and ends it; a token alone does not.
+    pub(crate) const OWNED: u64 = 8;
     const PHASE: u64 = 0xff;
     const LOW: u64 = (1 << 24) - 1;
     pub(crate) const LAST_GENERATION: u64 = (1 << 40) - 1;
@@ -108,7 +110,11 @@ pub(crate) mod phase {
     }
 
     pub(crate) fn kind(word: u64) -> u64 {
-        word >> 8 & 0xf
+        word >> 8 & 3
+    }
+
+    pub(crate) fn is_owned(word: u64) -> bool {
+        word >> 8 & OWNED != 0
     }
 
     pub(crate) fn record(word: u64) -> u32 {

@@ -154,6 +154,7 @@ pub(crate) fn give_back(change: &mut Change<'_>, segment: &Segment, first: u64, 
     if count >= LARGE_RUN {
         let idle = change.get(&header.idle).wrapping_add(count);
         change.set(&header.idle, idle);
+        change.set(&header.idle_since, u64::from(sys::ticks()));
     }
     Ok(())
 }
@@ -265,10 +266,14 @@ pub(crate) fn trim(locked: &Locked<'_>, least: u64) -> Result<u64> {
     Ok(given)
 }
 
-/// Gives large free runs back if there are enough of them: called beside slow work that somebody waits for anyway.
+/// Gives large free runs back if there are enough of them and nobody took them again for a second: called beside slow
+/// work that somebody waits for anyway.
 pub(crate) fn trim_if_idle(locked: &Locked<'_>) -> Result<()> {
     const ENOUGH: u64 = (64 << 20) / GRANULE;
-    if locked.segment.header().idle.relaxed() >= ENOUGH {
+    const WAIT: u32 = 100;
+    let header = locked.segment.header();
+    let rested = sys::ticks().wrapping_sub(header.idle_since.relaxed() as u32) >= WAIT;
+    if rested && header.idle.relaxed() >= ENOUGH {
         trim(locked, LARGE_RUN)?;
     }
     Ok(())
