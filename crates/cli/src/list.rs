@@ -71,7 +71,7 @@ impl Entry {
             reserved: heap.reserved,
             bytes_live: heap.bytes_live,
             regions: snapshot.regions.len(),
-            buffers: snapshot.regions.iter().map(|region| region.buffers).sum(),
+            buffers: buffers(snapshot),
             borrows: snapshot.borrows.len(),
             attachments: snapshot.attachments.len(),
             alive: alive(snapshot),
@@ -82,6 +82,11 @@ impl Entry {
 /// Attachments that are not known to be dead.
 pub fn alive(snapshot: &Snapshot) -> usize {
     snapshot.attachments.iter().filter(|attachment| attachment.alive).count()
+}
+
+/// Buffers of all regions; what a damaged heap says must not overflow.
+fn buffers(snapshot: &Snapshot) -> u64 {
+    snapshot.regions.iter().fold(0, |sum, region| sum.saturating_add(region.buffers))
 }
 
 /// The languages at work in a heap, each once.
@@ -108,7 +113,6 @@ fn page(seen: &[Seen], screen: &Screen) -> Page {
         text("LANGUAGES", 1),
     ]);
     for Seen { title, snapshot } in seen {
-        let buffers = snapshot.regions.iter().map(|region| region.buffers).sum();
         let attached = match alive(snapshot) {
             0 => Span::new(Role::Warn, "0"),
             n => Span::plain(n.to_string()),
@@ -119,7 +123,7 @@ fn page(seen: &[Seen], screen: &Screen) -> Page {
             size(snapshot.heap.reserved).into(),
             size(snapshot.heap.limit).into(),
             count(snapshot.regions.len() as u64).into(),
-            count(buffers).into(),
+            count(buffers(snapshot)).into(),
             count(snapshot.borrows.len() as u64).into(),
             attached,
             languages(snapshot).into(),

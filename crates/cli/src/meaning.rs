@@ -48,8 +48,13 @@ pub fn understand(cli: Cli) -> Result<(Job, Screen), Usage> {
             }
             Job::Who { target: target(heap.name, heap.path, heap.pid)?, handle, json }
         }
-        Command::Check { heap, json } => Job::Check { target: target(heap.name, heap.path, None)?, json },
-        Command::Remove { heap } => Job::Remove { target: target(heap.name, heap.path, None)? },
+        Command::Check { heap, json } => Job::Check { target: target(heap.name, heap.path, heap.pid)?, json },
+        Command::Remove { heap } => {
+            if let Some(pid) = heap.pid {
+                return Err(Usage(format!("a private heap has no file to remove: it ends with its process {pid}")));
+            }
+            Job::Remove { target: target(heap.name, heap.path, None)? }
+        }
         Command::Completions { shell } => Job::Completions { shell },
         Command::Man { folder } => Job::Man { folder },
     };

@@ -99,9 +99,11 @@ pub enum Command {
         json: bool,
     },
     /// Attach to a heap, recover what dead processes held, and verify everything in it
+    ///
+    /// Private heaps (--pid) cannot be attached to: of those, what can be seen from outside is verified.
     Check {
         #[command(flatten)]
-        heap: FileArgs,
+        heap: OneHeapArgs,
         /// Write JSON
         #[arg(long)]
         json: bool,
@@ -109,7 +111,7 @@ pub enum Command {
     /// Remove a heap's file; processes that are attached keep their memory
     Remove {
         #[command(flatten)]
-        heap: FileArgs,
+        heap: OneHeapArgs,
     },
     /// Write a completion script for a shell to standard output
     Completions {
@@ -152,18 +154,6 @@ pub struct OneHeapArgs {
     /// The process of private heaps made with `inspect`
     #[arg(long, value_name = "PID", group = "target")]
     pub pid: Option<u32>,
-}
-
-/// Exactly one heap that has a file.
-#[derive(Args, Debug)]
-#[command(group = ArgGroup::new("target").multiple(false).required(true))]
-pub struct FileArgs {
-    /// The name of a shared heap
-    #[arg(value_name = "HEAP", group = "target")]
-    pub name: Option<String>,
-    /// The file of a shared heap
-    #[arg(long, value_name = "FILE", group = "target")]
-    pub path: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

@@ -64,8 +64,8 @@ pub fn heap(page: &mut Page, picture: &Picture, all: bool, screen: &Screen) {
     let rest: Vec<&RegionPicture> =
         picture.regions.iter().enumerate().filter(|(i, _)| !shown.contains(i)).map(|(_, region)| region).collect();
     if !rest.is_empty() {
-        let bytes = rest.iter().map(|region| region.info.bytes_live).sum();
-        let buffers = rest.iter().map(|region| region.info.buffers).sum();
+        let bytes = rest.iter().fold(0_u64, |sum, region| sum.saturating_add(region.info.bytes_live));
+        let buffers = rest.iter().fold(0_u64, |sum, region| sum.saturating_add(region.info.buffers));
         page.gap();
         let more = plural(rest.len() as u64, "more region");
         let note = format!("{more}: {} in {}; --all shows them", size(bytes), plural(buffers, "buffer"));
@@ -160,7 +160,7 @@ fn rest(page: &mut Page, region: &RegionPicture, shown: &[usize], screen: &Scree
     for (i, buffer) in region.buffers.iter().enumerate() {
         if shown.binary_search(&i).is_err() {
             states[State::of(buffer) as usize] += 1;
-            bytes += buffer.length;
+            bytes = bytes.saturating_add(buffer.length);
         }
     }
     let hidden: u64 = states.iter().sum();

@@ -59,7 +59,9 @@ fn take(subject: &Subject) -> weaveheap_core::Result<Picture> {
     let snapshot = subject.inspector.snapshot()?;
     let mut regions = Vec::with_capacity(snapshot.regions.len());
     for info in &snapshot.regions {
-        let mut buffers = match subject.inspector.buffers(info.handle, BUFFERS_READ) {
+        // The tables are searched for each region: no further than to its last buffer, and not at all if it has none.
+        let number = usize::try_from(info.buffers).unwrap_or(usize::MAX).min(BUFFERS_READ);
+        let mut buffers = match subject.inspector.buffers(info.handle, number) {
             Ok(buffers) => buffers,
             // It was closed after the snapshot: what is gone is not drawn.
             Err(error) if error.code() == ErrorCode::StaleHandle => continue,

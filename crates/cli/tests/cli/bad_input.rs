@@ -13,6 +13,8 @@ fn bad_names_are_refused_and_paths_are_pointed_out() {
             assert!(said.contains("is no heap's name"), "{said}");
         }
     }
+    let said = folder.fails(2, &["remove", "--pid", "42"]);
+    assert!(said.contains("ends with its process 42"), "{said}");
     let said = folder.fails(2, &["stats", "../heaps/flights"]);
     assert!(said.contains("--path \"../heaps/flights\""), "{said}");
 }
@@ -31,6 +33,8 @@ fn absent_heaps_files_and_processes_are_not_found() {
         &["remove", "--path", "/nonexistent/flights"],
         &["stats", "--pid", "2147483646"],
         &["list", "--pid", "2147483646"],
+        &["who", "--pid", "2147483646", "b1:3"],
+        &["check", "--pid", "2147483646"],
     ] {
         let said = folder.fails(1, arguments);
         assert!(said.contains("NotFound"), "{arguments:?}: {said}");
@@ -64,7 +68,7 @@ fn misuse_has_status_two() {
         &["remove"],
         &["stats", "--pid", "x"],
         &["stats", "flights", "--path", "f"],
-        &["check", "--pid", "1"],
+        &["remove", "--pid", "1"],
         &["stats", "--watch", "0"],
         &["viz", "--width", "3"],
         &["completions", "tcsh"],

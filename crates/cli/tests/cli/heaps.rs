@@ -133,8 +133,22 @@ fn private_heaps_made_with_inspect_are_seen_by_process() {
     assert!(text.contains("private heap") && text.contains("scratch of the private heap"), "{text}");
     let holders = folder.json(&["who", "--pid", &pid(), &bytes.to_string(), "--json"]);
     assert_eq!((&holders[0]["kind"], &holders[0]["process"]), (&"unique".into(), &std::process::id().into()));
+    let checked = folder.ok(&["check", "--pid", &pid()]);
+    assert!(checked.contains("looks sound from outside: 1 region, 1 buffer, 1 borrow, 1 attachment."), "{checked}");
     let listed = folder.json(&["list", "--pid", &pid(), "--json"]);
     assert!(listed["heaps"].as_array().unwrap().iter().any(|entry| entry["id"] == heap.id()));
+}
+
+#[test]
+fn a_process_without_private_heaps_to_see_is_told_what_to_do() {
+    as_child(|_| {});
+    let folder = Folder::new();
+    let child =
+        Companion::start("heaps::a_process_without_private_heaps_to_see_is_told_what_to_do", &folder.file("none"));
+    for command in ["stats", "viz", "check", "list"] {
+        let said = folder.fails(1, &[command, "--pid", &child.id().to_string()]);
+        assert!(said.contains("WEAVEHEAP_INSPECT=1"), "{said}");
+    }
 }
 
 #[test]

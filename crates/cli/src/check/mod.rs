@@ -1,4 +1,7 @@
 //! `weaveheap check`: attaches to a heap as any program does, which recovers what dead processes held, and walks it.
+//! Nobody can attach to a private heap from outside: those are verified as far as they can be seen, in `outside.rs`.
+
+mod outside;
 
 use anyhow::{Result, bail};
 use weaveheap_core::{CheckReport, HeapOptions, Runtime};
@@ -8,8 +11,11 @@ use crate::human::plural;
 use crate::screen;
 use crate::target::Target;
 
-/// Checks one heap.
+/// Checks one heap, or the private heaps of a process.
 pub fn run(target: &Target, json: bool) -> Result<u8> {
+    if let Target::Process(_) = target {
+        return outside::run(target, json);
+    }
     let title = target.title();
     let options = HeapOptions::new().runtime(Runtime::Cli).label("weaveheap check");
     let named = |error| fail::of_heap(&title, error);
@@ -19,7 +25,7 @@ pub fn run(target: &Target, json: bool) -> Result<u8> {
         match target {
             Target::Name(name) => options.open(name),
             Target::Path(path) => options.open_path(path),
-            Target::Folder | Target::Process(_) => bail!("check takes one heap, by name or by --path"),
+            Target::Folder | Target::Process(_) => bail!("check takes one heap, by name, by --path, or by --pid"),
         }
     }
     .map_err(named)?;
