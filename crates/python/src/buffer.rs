@@ -10,7 +10,7 @@ use weaveheap_core::{BorrowKind, CopyReason, Error, ErrorCode, Handle, Heap};
 
 use crate::border::guard;
 use crate::error::Res;
-use crate::export::{self, Hold};
+use crate::export::{self, Exports, Hold};
 use crate::handle::PyHandle;
 use crate::heap::{PyHeap, record};
 use crate::region::{PyRegion, only_step_one};
@@ -35,15 +35,15 @@ pub struct PyBuffer {
     core: Heap,
     region: Py<PyRegion>,
     handle: Handle,
-    shape: [isize; 1],
+    exports: Exports,
 }
 
 impl PyBuffer {
     pub fn wrap(region: Bound<'_, PyRegion>, handle: Handle, length: u64) -> Res<Bound<'_, PyBuffer>> {
         let py = region.py();
         let core = region.get().core().clone();
-        let shape = [isize::try_from(length).unwrap_or(isize::MAX)];
-        Ok(Bound::new(py, PyBuffer { core, region: region.unbind(), handle, shape })?)
+        let exports = Exports::new(usize::try_from(length).unwrap_or(usize::MAX));
+        Ok(Bound::new(py, PyBuffer { core, region: region.unbind(), handle, exports })?)
     }
 
     pub fn handle(&self) -> Handle {
@@ -51,7 +51,7 @@ impl PyBuffer {
     }
 
     fn len(&self) -> usize {
-        self.shape[0].unsigned_abs()
+        self.exports.len()
     }
 
     /// A shared borrow for a call or a consumer.
@@ -244,19 +244,19 @@ impl PyBuffer {
     }
 
     unsafe fn __getbuffer__(slf: Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> Res<()> {
-        let shape = slf.get().shape.as_ptr();
         // SAFETY: Python gives a view to be filled; `obj` has to be null when it is not.
         unsafe { (*view).obj = std::ptr::null_mut() };
         guard(|| {
             let hold = slf.get().counted_hold()?;
-            // SAFETY: the view is Python's, and the shape is a field of the object that does not move.
-            unsafe { export::fill(slf.into_any(), view, flags, shape, hold) }
+            let owner = slf.clone().into_any();
+            // SAFETY: the view is Python's, and the exports are a field of the object, which does not move.
+            unsafe { export::fill(owner, view, flags, &slf.get().exports, hold) }
         })
     }
 
     unsafe fn __releasebuffer__(&self, view: *mut ffi::Py_buffer) {
         // SAFETY: Python releases what `__getbuffer__` filled, once.
-        unsafe { export::release(view) };
+        unsafe { export::release(view, &self.exports) };
     }
 }
 

@@ -1,9 +1,11 @@
 //! The buffer protocol, both ways: filling the views that Python asks for, and reading the bytes of others. The only
 //! file that touches a `Py_buffer`.
 
+use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
 use std::ptr::null_mut;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
@@ -58,15 +60,70 @@ impl Hold {
     }
 }
 
-/// Gives a consumer its `Py_buffer`. `shape` is the owner's one-element array with the length of the hold.
+/// What an object keeps for its consumers: the shape that it shows them, and room for the hold of one of them, so that
+/// the usual single consumer costs no allocation.
+pub struct Exports {
+    shape: [isize; 1],
+    taken: AtomicBool,
+    first: UnsafeCell<MaybeUninit<Hold>>,
+}
+
+// SAFETY: `first` is touched in `fill` and `release` only, which Python calls with the interpreter lock held; `Hold` may
+// be sent, so that it does not matter which thread ends it.
+unsafe impl Send for Exports {}
+// SAFETY: as above.
+unsafe impl Sync for Exports {}
+
+impl Exports {
+    /// For an object of this many bytes.
+    pub fn new(length: usize) -> Exports {
+        let shape = [isize::try_from(length).unwrap_or(isize::MAX)];
+        Exports { shape, taken: AtomicBool::new(false), first: UnsafeCell::new(MaybeUninit::uninit()) }
+    }
+
+    /// Bytes.
+    pub fn len(&self) -> usize {
+        self.shape[0].unsigned_abs()
+    }
+
+    /// A place for a hold: the first one in the object, others on the heap. The interpreter lock is held, so that the
+    /// flag needs no ordering.
+    fn keep(&self, hold: Hold) -> *mut Hold {
+        if self.taken.load(Ordering::Relaxed) {
+            return Box::into_raw(Box::new(hold));
+        }
+        self.taken.store(true, Ordering::Relaxed);
+        let place = self.first.get().cast::<Hold>();
+        // SAFETY: the place is free, and nobody else can take it meanwhile.
+        unsafe { place.write(hold) };
+        place
+    }
+
+    /// Takes a hold back from its place.
+    ///
+    /// # Safety
+    /// `keep` of this object gave the place, and nobody has taken it back.
+    unsafe fn take(&self, place: *mut Hold) -> Hold {
+        if place == self.first.get().cast::<Hold>() {
+            // SAFETY: the place holds a value that nobody has taken.
+            let hold = unsafe { place.read() };
+            self.taken.store(false, Ordering::Relaxed);
+            return hold;
+        }
+        // SAFETY: any other place is a box.
+        *unsafe { Box::from_raw(place) }
+    }
+}
+
+/// Gives a consumer its `Py_buffer`.
 ///
 /// # Safety
-/// `view` is what Python gave to `__getbuffer__` of `owner`, and `shape` lives in `owner`.
+/// `view` is what Python gave to `__getbuffer__` of `owner`, and `exports` is a field of `owner`, as long as the hold.
 pub unsafe fn fill(
     owner: Bound<'_, PyAny>,
     view: *mut ffi::Py_buffer,
     flags: c_int,
-    shape: *const isize,
+    exports: &Exports,
     hold: Hold,
 ) -> Res<()> {
     static STRIDE: isize = 1;
@@ -88,10 +145,10 @@ pub unsafe fn fill(
         (*view).itemsize = 1;
         (*view).format = if asks(ffi::PyBUF_FORMAT) { c"B".as_ptr().cast_mut() } else { null_mut() };
         (*view).ndim = 1;
-        (*view).shape = if asks(ffi::PyBUF_ND) { shape.cast_mut() } else { null_mut() };
+        (*view).shape = if asks(ffi::PyBUF_ND) { exports.shape.as_ptr().cast_mut() } else { null_mut() };
         (*view).strides = if asks(ffi::PyBUF_STRIDES) { (&raw const STRIDE).cast_mut() } else { null_mut() };
         (*view).suboffsets = null_mut();
-        (*view).internal = Box::into_raw(Box::new(hold)).cast::<c_void>();
+        (*view).internal = exports.keep(hold).cast::<c_void>();
         (*view).obj = owner.into_ptr();
     }
     Ok(())
@@ -100,13 +157,13 @@ pub unsafe fn fill(
 /// Takes back what [`fill`] gave: the hold ends.
 ///
 /// # Safety
-/// `view` was filled by [`fill`] and is released once, as Python promises.
-pub unsafe fn release(view: *mut ffi::Py_buffer) {
-    // SAFETY: `internal` is the box that `fill` put there; it is taken out, so that it is freed once.
+/// `view` was filled by [`fill`] with these exports and is released once, as Python promises.
+pub unsafe fn release(view: *mut ffi::Py_buffer, exports: &Exports) {
+    // SAFETY: `internal` is what `keep` gave; it is cleared, so that it is taken back once.
     unsafe {
-        let hold = std::mem::replace(&mut (*view).internal, null_mut()).cast::<Hold>();
-        if !hold.is_null() {
-            drop(Box::from_raw(hold));
+        let place = std::mem::replace(&mut (*view).internal, null_mut()).cast::<Hold>();
+        if !place.is_null() {
+            drop(exports.take(place));
         }
     }
 }

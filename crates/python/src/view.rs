@@ -12,7 +12,7 @@ use weaveheap_core::{BorrowKind, CopyReason, Error, ErrorCode, Lease};
 use crate::border::guard;
 use crate::buffer::{Key, PyBuffer, byte_at, compare, text_of};
 use crate::error::{Fault, Res};
-use crate::export::{self, Hold, Source};
+use crate::export::{self, Exports, Hold, Source};
 use crate::handle::PyHandle;
 use crate::window::{Use, Window};
 use crate::{arrow, dlpack};
@@ -41,13 +41,13 @@ use crate::{arrow, dlpack};
 pub struct PyView {
     window: Arc<Window>,
     buffer: Py<PyBuffer>,
-    shape: [isize; 1],
+    exports: Exports,
 }
 
 impl PyView {
     fn wrap<'py>(py: Python<'py>, window: Arc<Window>, buffer: Py<PyBuffer>) -> Res<Bound<'py, PyView>> {
-        let shape = [isize::try_from(window.len()).unwrap_or(isize::MAX)];
-        Ok(Bound::new(py, PyView { window, buffer, shape })?)
+        let exports = Exports::new(window.len());
+        Ok(Bound::new(py, PyView { window, buffer, exports })?)
     }
 
     /// The view over all of a borrow.
@@ -287,19 +287,19 @@ impl PyView {
     }
 
     unsafe fn __getbuffer__(slf: Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> Res<()> {
-        let shape = slf.get().shape.as_ptr();
         // SAFETY: Python gives a view to be filled; `obj` has to be null when it is not.
         unsafe { (*view).obj = std::ptr::null_mut() };
         guard(|| {
             let hold = slf.get().hold()?;
-            // SAFETY: the view is Python's, and the shape is a field of the object that does not move.
-            unsafe { export::fill(slf.into_any(), view, flags, shape, hold) }
+            let owner = slf.clone().into_any();
+            // SAFETY: the view is Python's, and the exports are a field of the object, which does not move.
+            unsafe { export::fill(owner, view, flags, &slf.get().exports, hold) }
         })
     }
 
     unsafe fn __releasebuffer__(&self, view: *mut ffi::Py_buffer) {
         // SAFETY: Python releases what `__getbuffer__` filled, once.
-        unsafe { export::release(view) };
+        unsafe { export::release(view, &self.exports) };
     }
 }
 

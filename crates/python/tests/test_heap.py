@@ -616,3 +616,30 @@ def test_names_in_the_folder_are_listed(unique):
         heap.detach()
         Heap.remove(name)
     assert not set(names) & {entry.name for entry in Heap.list()}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a small file system is mounted with unshare")
+def test_full_folder_in_the_middle_of_an_allocation(tmp_path):
+    """A full shared-memory folder is `OutOfMemory` and no SIGBUS, and the heap goes on."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import sys, weaveheap\n"
+        "heap = weaveheap.Heap.create(path=sys.argv[1], limit=64 << 20)\n"
+        "region = heap.region()\n"
+        "first = region.alloc_from(b'first')\n"
+        "try:\n    buffers = [region.alloc(1 << 20) for _ in range(40)]\n"
+        "except weaveheap.OutOfMemory as full:\n    print(full.code)\n"
+        "assert first == b'first'\nheap.check()\nregion.close()\n"
+        "assert len(heap.region().alloc(1 << 20)) == 1 << 20\nheap.check()\nprint('goes on')\n"
+    )
+    folder = tmp_path / "small"
+    folder.mkdir()
+    script = 'mount -t tmpfs -o size=6m,mode=0700 tmpfs "$1" && exec "$2" "$3" "$1/heap"'
+    root = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    done = subprocess.run(
+        ["unshare", "--mount", *root, "sh", "-c", script, "sh", str(folder), sys.executable, str(program)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (0, "OutOfMemory\ngoes on\n"), done
