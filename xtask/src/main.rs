@@ -5,10 +5,11 @@ mod ctx;
 mod demo;
 mod generate;
 mod parts;
+mod picture;
 mod test;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use ctx::Ctx;
 
@@ -31,6 +32,12 @@ enum Command {
         #[arg(value_name = "PART", value_parser = test::part_names())]
         parts: Vec<String>,
     },
+    /// Draw the demo's output for the README.
+    Picture {
+        /// The size of the table, like 64M or 1G.
+        #[arg(long, default_value = "1G", value_parser = demo::parse_size)]
+        size: u64,
+    },
     /// Check what needs no test: generated files, format, lints, paths of this machine, other systems.
     Check,
     /// Write the files that are generated.
@@ -43,6 +50,11 @@ enum Command {
         #[arg(long, default_value = "1G", value_parser = demo::parse_size)]
         size: u64,
     },
+}
+
+/// The names of the commands.
+fn command_names() -> Vec<String> {
+    Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect()
 }
 
 fn main() -> std::process::ExitCode {
@@ -61,6 +73,7 @@ fn run(cli: Cli) -> Result<std::process::ExitCode> {
     match cli.command {
         Command::Test { parts } => return test::run(&ctx, &parts),
         Command::Demo { size } => demo::run(&ctx, demo::Options { size })?,
+        Command::Picture { size } => picture::draw(&ctx, size)?,
         Command::Check => check::run(&ctx)?,
         Command::Setup => {
             demo::ready(&ctx)?;
