@@ -114,6 +114,22 @@ fn two_ends_of_one_token_in_two_threads_succeed_once() {
 }
 
 #[test]
+fn token_of_a_lease_ends_nothing() {
+    let heap = Heap::private().expect("a heap");
+    let region = heap.region(&RegionOptions::new()).expect("a region");
+    let buffer = region.alloc(8).expect("room");
+    let lease = heap.borrow(buffer.handle(), BorrowKind::Shared).expect("free");
+    let guard = buffer.borrow_shared().expect("shared");
+    for token in [lease.token(), guard.token()] {
+        assert_eq!(code(heap.end(token)), ErrorCode::InvalidArgument, "safe code cannot end a borrow under a slice");
+    }
+    assert_eq!(heap.holders(buffer.handle()).expect("live").len(), 2);
+    let token = lease.token();
+    drop((lease, guard));
+    assert_eq!(code(heap.end(token)), ErrorCode::StaleHandle);
+}
+
+#[test]
 fn allocation_and_free_in_many_threads_keep_the_bytes_apart() {
     for heap in heaps() {
         let region = region(&heap);

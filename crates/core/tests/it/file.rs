@@ -27,12 +27,12 @@ fn image(folder: &TempDir) -> Vec<u8> {
 /// Uses a file as a heap in every way. What comes back does not matter: that something comes back does.
 fn use_in_every_way(path: &Path) -> Result<(), ErrorCode> {
     let short = Some(Duration::from_millis(1));
-    if let Ok(inspector) = Inspector::open_path(path) {
-        if let Ok(snapshot) = inspector.snapshot() {
-            for region in snapshot.regions.iter().take(4) {
-                let _ = inspector.buffers(region.handle, 100);
-                let _ = inspector.holders(region.handle);
-            }
+    if let Ok(inspector) = Inspector::open_path(path)
+        && let Ok(snapshot) = inspector.snapshot()
+    {
+        for region in snapshot.regions.iter().take(4) {
+            let _ = inspector.buffers(region.handle, 100);
+            let _ = inspector.holders(region.handle);
         }
     }
     // SAFETY: nobody else uses the file.

@@ -8,6 +8,7 @@ mod fork;
 mod handle;
 mod heap;
 mod inspect;
+mod limits;
 mod model;
 mod process;
 mod region;

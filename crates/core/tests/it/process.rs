@@ -58,6 +58,26 @@ fn processes_exclude_each_other_and_see_the_holder() {
 }
 
 #[test]
+fn unique_borrows_of_two_processes_lose_no_write() {
+    const TURNS: u64 = 20_000;
+    let shared = SharedHeap::new();
+    let region = shared.heap.create_region(&RegionOptions::new()).expect("a region");
+    let buffer = shared.heap.alloc(region, 8, 64, Init::Zeroed).expect("a buffer");
+    shared.heap.publish("count", buffer).expect("a free name");
+    let mut second = Second::start("count", &[&shared.path.to_string_lossy(), &TURNS.to_string()]);
+    assert_eq!(second.hear(), "ready");
+    crate::roles::count_up(&shared.heap, buffer, TURNS);
+    assert_eq!(second.hear(), "done");
+    let lease = shared.heap.borrow(buffer, BorrowKind::Shared).expect("free");
+    assert_eq!(lease.as_slice(), (2 * TURNS).to_le_bytes());
+    drop(lease);
+    let counters = shared.heap.snapshot().expect("a snapshot").counters;
+    assert_eq!((counters.borrows_begun, counters.borrows_ended), (2 * TURNS + 1, 2 * TURNS + 1));
+    second.finish();
+    shared.heap.close(region).expect("nothing is borrowed");
+}
+
+#[test]
 fn handles_made_in_one_process_are_used_in_the_other() {
     let mut p = pair();
     let made = p.second.ask(&format!("alloc {} 100", p.region));

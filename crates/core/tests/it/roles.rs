@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use weaveheap_core::{BorrowKind, Error, Handle, Heap, Init, Lease, RegionOptions};
+use weaveheap_core::{BorrowKind, Error, ErrorCode, Handle, Heap, Init, Lease, RegionOptions};
 
 use crate::support::{Second, say, told};
 
@@ -21,6 +21,7 @@ fn second_process() {
     let arguments: Vec<&str> = arguments.lines().collect();
     match role.as_str() {
         "obey" => obey(arguments.first().map(Path::new)),
+        "count" => count(Path::new(arguments[0]), arguments[1].parse().expect("a number")),
         "images" => crate::file::use_images(),
         "churn" => churn(Path::new(arguments[0])),
         _ => panic!("no role is called {role}"),
@@ -147,11 +148,39 @@ fn churn(path: &Path) {
             drop((first, second));
             let _ = heap.free(buffer);
         }
-        if turn.is_multiple_of(64) {
-            if let Ok(own) = heap.create_region(&RegionOptions::new()) {
-                let _ = heap.alloc(own, 100, 64, Init::Zeroed);
-                let _ = heap.close(own);
-            }
+        if turn.is_multiple_of(64)
+            && let Ok(own) = heap.create_region(&RegionOptions::new())
+        {
+            let _ = heap.alloc(own, 100, 64, Init::Zeroed);
+            let _ = heap.close(own);
         }
+    }
+}
+
+/// Adds one to the number in the buffer `count` this many times, under unique borrows.
+fn count(path: &Path, turns: u64) {
+    // SAFETY: as in `obey`.
+    let heap = unsafe { Heap::options().open_path(path) }.expect("the heap opens");
+    let buffer = heap.lookup("count").expect("the buffer");
+    say("ready");
+    count_up(&heap, buffer, turns);
+    say("done");
+    // Ends when it is told to, still attached.
+    let _ = told();
+}
+
+/// What `count` does, for both processes.
+pub fn count_up(heap: &Heap, buffer: Handle, turns: u64) {
+    for _ in 0..turns {
+        let mut lease = loop {
+            match heap.borrow(buffer, BorrowKind::Unique) {
+                Ok(lease) => break lease,
+                Err(error) => assert_eq!(error.code(), ErrorCode::BorrowConflict, "{error}"),
+            }
+            std::thread::yield_now();
+        };
+        let bytes = lease.as_mut_slice().expect("unique");
+        let number = u64::from_le_bytes(bytes[..8].try_into().expect("8 bytes")) + 1;
+        bytes[..8].copy_from_slice(&number.to_le_bytes());
     }
 }

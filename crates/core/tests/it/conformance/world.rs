@@ -264,18 +264,20 @@ impl World {
             }
             "create_heap" => {
                 let (place, options) = (self.place(step)?, options_of(step)?);
-                // SAFETY: this process alone uses the heap, and only by the protocol.
                 let heap = match &place {
+                    // SAFETY: this process alone uses the heap, and only by the protocol.
                     Place::Name(real) => unsafe { options.create(real) },
+                    // SAFETY: as above.
                     Place::Path(path) => unsafe { options.create_path(path) },
                 }?;
                 self.places.push(place);
                 self.heaps.insert(name, heap);
             }
             "open_heap" => {
-                // SAFETY: as above.
                 let heap = match &self.place(step)? {
+                    // SAFETY: as above.
                     Place::Name(real) => unsafe { Heap::options().open(real) },
+                    // SAFETY: as above.
                     Place::Path(path) => unsafe { Heap::options().open_path(path) },
                 }?;
                 self.heaps.insert(name, heap);
@@ -382,7 +384,7 @@ impl World {
             "view_length" => return Ok(Outcome::Value(json!(self.lease(step)?.len()))),
             "view_aligned" => {
                 let to = number(step, "to")?.ok_or("`to` is missing")?;
-                return Ok(Outcome::Value(json!(self.lease(step)?.as_ptr() as u64 % to == 0)));
+                return Ok(Outcome::Value(json!((self.lease(step)?.as_ptr() as u64).is_multiple_of(to))));
             }
             "validate_text" => {
                 let view = text(step, "view")?;
