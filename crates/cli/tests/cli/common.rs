@@ -128,7 +128,7 @@ pub fn as_child(part: impl FnOnce(&Path)) {
     let Some(path) = std::env::var_os(CHILD).map(PathBuf::from) else { return };
     part(&path);
     std::fs::write(sign(&path), "").unwrap();
-    std::thread::sleep(Duration::from_secs(60));
+    std::thread::sleep(Duration::from_secs(300));
     std::process::exit(1);
 }
 
@@ -179,7 +179,7 @@ impl Drop for Companion {
 pub fn wait_for(what: &str, mut so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !so() {
-        assert!(start.elapsed() < Duration::from_secs(30), "waited in vain for {what}");
+        assert!(start.elapsed() < Duration::from_secs(120), "waited in vain for {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -36,7 +36,7 @@ fn into_a_pipe_it_prints_line_after_line_until_interrupted() {
     buffer(&heap, frames, 64);
     let start = Instant::now();
     while allocations() != 1 {
-        assert!(start.elapsed() < Duration::from_secs(30), "the new buffer never showed");
+        assert!(start.elapsed() < Duration::from_secs(120), "the new buffer never showed");
     }
     interrupt(&child);
     let output = child.wait_with_output().unwrap();
