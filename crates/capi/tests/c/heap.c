@@ -107,6 +107,11 @@ static void names_open_and_remove_shared_heaps(void) {
   weaveheap_free_string(list);
   weaveheap_free_string(path);
   weaveheap_free_string(folder);
+  folder = weaveheap_heap_folder(NULL);
+  list = weaveheap_heap_list_json(NULL);
+  CHECK(folder != NULL && list != NULL && list[0] == '[');
+  weaveheap_free_string(folder);
+  weaveheap_free_string(list);
 
   OK(weaveheap_heap_remove(name, &err));
   FAILS(WEAVEHEAP_ERROR_NOT_FOUND, weaveheap_heap_remove(name, &err));
