@@ -1,9 +1,11 @@
 //! The Python package: its wheel, built once, and its tests on the oldest and on a recent Python. Its exceptions are
 //! written here from the one list.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -42,11 +44,10 @@ const ALSO: &[(&str, &str)] = &[
     ("Internal", "BufferError"),
 ];
 
-/// Builds the wheel, installs it on each Python, and runs the package's tests there.
+/// Installs the wheel on each Python, and runs the package's tests there.
 pub fn test(ctx: &Ctx) -> Result<()> {
-    let wheel = wheel(ctx)?;
     for version in VERSIONS {
-        let venv = install(ctx, version, &wheel)?;
+        let venv = environment(ctx, version)?;
         let package = ctx.path(PACKAGE);
         let mut tests = Command::new(&venv.python);
         tests.current_dir(&package).args(["-m", "pytest", "-q", "-p", "no:cacheprovider"]);
@@ -61,13 +62,26 @@ pub fn test(ctx: &Ctx) -> Result<()> {
 }
 
 /// An environment of this Python version (`"3.11"`, `"3.13"`) with the package and what its tests need: NumPy, pyarrow.
+/// The wheel is built and installed once in a run, however many parts ask for it.
 pub fn environment(ctx: &Ctx, version: &str) -> Result<Venv> {
-    let wheel = wheel(ctx)?;
-    install(ctx, version, &wheel)
+    static MADE: Mutex<BTreeMap<String, Venv>> = Mutex::new(BTreeMap::new());
+    static WHEEL: Mutex<Option<PathBuf>> = Mutex::new(None);
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(venv) = made.get(version) {
+        return Ok(venv.clone());
+    }
+    let mut built = WHEEL.lock().unwrap_or_else(PoisonError::into_inner);
+    let wheel = match &*built {
+        Some(wheel) => wheel.clone(),
+        None => built.insert(wheel(ctx)?).clone(),
+    };
+    let venv = install(ctx, version, &wheel)?;
+    made.insert(version.to_owned(), venv.clone());
+    Ok(venv)
 }
 
 /// Builds the release wheel: one for Python 3.11 and all later ones.
-pub fn wheel(ctx: &Ctx) -> Result<PathBuf> {
+fn wheel(ctx: &Ctx) -> Result<PathBuf> {
     let venv = ctx.venv(VERSIONS[0])?;
     require(ctx, &venv, "requirements-build.txt")?;
     let out = ctx.target().join("wheels");
