@@ -103,12 +103,12 @@ fn claim(uses: &mut [Use], granule: u64, by: Use) -> Result<()> {
 }
 
 fn check_table(segment: &Segment, table: Table, uses: &mut [Use]) -> Result<()> {
-    let (shift, capacity) = (segment.geometry.tables[table as usize].shift, segment.capacity(table));
+    let (extents, capacity) = (segment.geometry.tables[table as usize].extent_count(), segment.capacity(table));
     let used = segment.header().tables[table as usize].used.acquire();
     if used > u64::from(capacity) {
         return Err(corrupt(format!("table {table:?} has {used} records of {capacity}")));
     }
-    for extent in 0..capacity >> shift {
+    for extent in 0..extents {
         if let Some(granule) = segment.extent_granule(table, extent) {
             claim(uses, granule, Use::Extent(table))?;
         }

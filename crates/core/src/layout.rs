@@ -201,11 +201,11 @@ impl Table {
             Table::Attachments => 1024,
             Table::Threads => 4096,
             Table::Entries => clamp(size / 1024, 1 << 12, 1 << 24),
-            Table::EntryPages => clamp(size / 1024, 1 << 12, 1 << 24) / ENTRIES_PER_PAGE as u64,
+            Table::EntryPages => Table::Entries.wanted(size) / ENTRIES_PER_PAGE as u64,
             Table::Regions => clamp(size / GRANULE, 128, 1 << 20),
             Table::Contexts => clamp(size / GRANULE * 2, 128, 1 << 18),
             Table::Slots => clamp(size / 64, 1 << 12, 1 << 26),
-            Table::Blocks => clamp(size / 64, 1 << 12, 1 << 26) / SLOTS_PER_BLOCK as u64,
+            Table::Blocks => Table::Slots.wanted(size) / SLOTS_PER_BLOCK as u64,
             Table::Chunks => clamp(size / GRANULE, 128, 1 << 20),
             Table::Names => 4096,
         }
@@ -246,6 +246,12 @@ pub(crate) struct TableGeometry {
     pub(crate) shift: u32,
 }
 
+impl TableGeometry {
+    pub(crate) fn extent_count(&self) -> u32 {
+        self.capacity.div_ceil(1 << self.shift)
+    }
+}
+
 impl Geometry {
     pub(crate) fn new(size: u64) -> Geometry {
         let granules = size / GRANULE;
@@ -256,9 +262,10 @@ impl Geometry {
         let mut tables = [TableGeometry::default(); TABLES];
         for table in Table::ALL {
             let shift = (GRANULE / table.record()).trailing_zeros();
-            let extents = table.wanted(size).div_ceil(1 << shift);
-            tables[table as usize] = TableGeometry { extents: at, capacity: (extents << shift) as u32, shift };
-            at += (extents * 4).next_multiple_of(64);
+            // Exact, so that the last page of entries and the last block have all their records.
+            let capacity = table.wanted(size) as u32;
+            tables[table as usize] = TableGeometry { extents: at, capacity, shift };
+            at += (u64::from(tables[table as usize].extent_count()) * 4).next_multiple_of(64);
         }
         Geometry { size, granules, used_bits, committed_bits, tables, fixed_granules: at.div_ceil(GRANULE) }
     }

@@ -151,7 +151,7 @@ impl Segment {
 
     fn extent(&self, table: Table, extent: u32) -> &Half {
         let geometry = &self.geometry.tables[table as usize];
-        debug_assert!(extent < geometry.capacity >> geometry.shift);
+        debug_assert!(extent < geometry.extent_count());
         // SAFETY: the extent list is in the fixed part of the segment, 4-aligned, and `extent` is within the capacity
         // (asserted for tests, and checked by both callers).
         unsafe { &*self.base.as_ptr().add(geometry.extents as usize + extent as usize * 4).cast::<Half>() }
@@ -200,7 +200,7 @@ impl Segment {
 
     pub(crate) fn extent_granule(&self, table: Table, extent: u32) -> Option<u64> {
         let geometry = &self.geometry.tables[table as usize];
-        if extent >= geometry.capacity >> geometry.shift {
+        if extent >= geometry.extent_count() {
             return None;
         }
         match self.extent(table, extent).acquire() {

@@ -187,8 +187,14 @@ impl Attachment {
         change.set(&record.contexts, 0);
         change.commit()?;
         drop(locked);
-        let block = new_block(index)?;
+        let mut block = new_block(index)?;
         lock(&self.blocks).push(block.as_ptr() as usize);
+        // A first page of entries while there is room, so that a heap that is full later can still be read.
+        // SAFETY: the block is new and nobody else's.
+        let tcb = unsafe { block.as_mut() };
+        if let Ok(entry) = self.more_entries(tcb) {
+            tcb.free_entries.push(entry);
+        }
         Ok(block)
     }
 

@@ -152,7 +152,8 @@ pub(crate) fn is_dead(file: &File, index: u16, process: ProcessId, own: ProcessI
     if !liveness_held(file.as_raw_fd(), index) {
         return true;
     }
-    if process.namespace == 0 || process.namespace != own.namespace || process.pid == 0 {
+    // Another attachment of this very process lives as its byte says.
+    if process.namespace == 0 || process.namespace != own.namespace || process.pid == 0 || process == own {
         return false;
     }
     match start_time(process.pid) {
