@@ -277,6 +277,46 @@ fn holders_of_other_processes_and_languages_are_seen_and_the_dead_are_marked() {
 }
 
 #[test]
+fn looking_and_checking_go_on_while_the_heap_changes() {
+    let folder = Folder::new();
+    let heap = folder.heap("busy");
+    let private = HeapOptions::new().limit(64 << 20).inspect(true).private().unwrap();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let churn = |heap: &weaveheap_core::Heap| {
+        let mut rounds = 0_u64;
+        while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+            let frames = region(heap, "frames");
+            let buffers: Vec<Handle> = (1..20).map(|n| buffer(heap, frames, 5000 * n)).collect();
+            for handle in &buffers {
+                drop(borrow(heap, *handle, BorrowKind::Shared));
+                drop(borrow(heap, *handle, BorrowKind::Unique));
+            }
+            heap.free(buffers[3]).unwrap();
+            heap.close(frames).unwrap();
+            rounds += 1;
+        }
+        rounds
+    };
+    std::thread::scope(|scope| {
+        let threads = [scope.spawn(|| churn(&heap)), scope.spawn(|| churn(&heap)), scope.spawn(|| churn(&private))];
+        for _ in 0..10 {
+            for arguments in [&["list"][..], &["stats"], &["viz"], &["check", "busy"], &["check", "--pid", &pid()]] {
+                folder.ok(arguments);
+            }
+            let json = folder.json(&["viz", "busy", "--json"]);
+            for region in json["regions"].as_array().unwrap() {
+                assert!(region["buffer_list"].as_array().unwrap().len() <= 19, "{region}");
+            }
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        for thread in threads {
+            assert!(thread.join().unwrap() > 0, "nothing changed meanwhile");
+        }
+    });
+    assert!(folder.ok(&["check", "busy"]).contains("0 regions"));
+}
+
+#[test]
 fn check_counts_what_it_walked_and_leaves_no_trace() {
     let folder = Folder::new();
     let heap = folder.heap("flights");
