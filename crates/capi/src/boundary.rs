@@ -80,11 +80,14 @@ fn internal(payload: Box<dyn Any + Send>) -> Error {
     Error::with_message(ErrorCode::Internal, message)
 }
 
-/// Dropping a payload can itself panic; that must not leave the boundary either.
+/// Dropping a payload can itself panic, and so can dropping what that panic carries; none of it may leave the boundary.
 fn discard(payload: Box<dyn Any + Send>) {
-    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-        std::mem::forget(second);
+    let mut left = Some(payload);
+    for _ in 0..8 {
+        let Some(payload) = left.take() else { return };
+        left = catch_unwind(AssertUnwindSafe(|| drop(payload))).err();
     }
+    std::mem::forget(left);
 }
 
 /// A string for the caller, who releases it with `weaveheap_free_string`. A NUL inside becomes U+FFFD.

@@ -229,6 +229,7 @@ int main(int argc, char **argv) {
   bool all = count != NULL && count->number == (double)(passed + failures);
   if (!all) printf("FAILED: the manifest says that there are %g cases\n", count == NULL ? 0.0 : count->number);
   json_free(manifest);
+  printf("%u passed, %u failed\n", passed, failures + !all);
   printf("conformance%s: %u passed, %u failed, 0 not applicable\n", wrong ? " (wrong cases)" : "", passed,
          failures + !all);
   return failures == 0 && all && passed > 0 ? 0 : 1;
