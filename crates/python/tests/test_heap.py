@@ -551,8 +551,25 @@ def test_absent_and_unreadable_places(tmp_path):
         Heap.create(path=tmp_path / "no" / "such" / "folder")
 
 
+def test_heap_of_another_layout_version_is_refused_and_both_versions_are_named(tmp_path):
+    path = tmp_path / "heap"
+    with Heap.create(path=path, limit=4 << 20):
+        pass
+    whole = path.read_bytes()
+    path.write_bytes(whole[:8] + (99).to_bytes(4, "little") + whole[12:])
+    with pytest.raises(Incompatible) as refusal:
+        Heap.open(path=path)
+    assert "99" in str(refusal.value) and str(weaveheap._native.LAYOUT_VERSION) in str(refusal.value)
+
+
+def test_private_heap_can_be_made_for_inspection():
+    with Heap.private(inspect=True, label="seen") as heap, heap.region() as region:
+        assert region.alloc_from(b"seen") == b"seen"
+        heap.check()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="modes of folders")
-def test_folder_that_is_a_link_or_open_to_others_is_refused(tmp_path):
+def test_folder_that_is_a_link_or_not_the_users_alone_is_refused(tmp_path):
     real = tmp_path / "real"
     real.mkdir(mode=0o700)
     link = tmp_path / "link"
@@ -560,11 +577,17 @@ def test_folder_that_is_a_link_or_open_to_others_is_refused(tmp_path):
     wide = tmp_path / "wide"
     wide.mkdir()
     wide.chmod(0o777)
+    folders = [link, wide]
+    if os.geteuid() == 0:  # only root can give a folder away
+        foreign = tmp_path / "foreign"
+        foreign.mkdir(mode=0o700)
+        os.chown(foreign, 12345, 12345)
+        folders.append(foreign)
     program = (
         "import weaveheap\ntry:\n    weaveheap.Heap.create('x')\nexcept weaveheap.WeaveHeapError as error:\n"
         "    print(error.code)\n"
     )
-    for folder in (link, wide):
+    for folder in folders:
         done = subprocess.run(
             [sys.executable, "-c", program], env={**os.environ, "WEAVEHEAP_DIR": str(folder)}, capture_output=True, text=True
         )
@@ -643,3 +666,28 @@ def test_full_folder_in_the_middle_of_an_allocation(tmp_path):
         timeout=60,
     )
     assert (done.returncode, done.stdout) == (0, "OutOfMemory\ngoes on\n"), done
+
+
+def test_full_tables_refuse_and_the_heap_goes_on():
+    def fill(make):
+        made = []
+        with pytest.raises(LimitReached) as full:
+            while True:
+                made.append(make(len(made)))
+        assert "full" in str(full.value) and len(made) > 100
+        heap.check()
+        return made
+
+    with Heap.private(limit=4 << 20) as heap, heap.region() as region:
+        buffer = region.alloc(1)
+        for name in range(len(fill(lambda n: heap.publish(f"n{n}", buffer.handle)))):
+            heap.unpublish(f"n{name}")
+        for other in fill(lambda _: heap.region()):
+            other.close()
+        for view in fill(lambda _: memoryview(buffer)):
+            view.release()
+        with buffer.borrow_unique() as view:
+            view[0] = 1
+        heap.region().close()
+        heap.publish("n", buffer.handle)
+        heap.check()
