@@ -10,7 +10,11 @@ class WeaveHeapError extends Error {
   #holders;
 
   constructor(message, refusal) {
+    const limit = Error.stackTraceLimit;
+    // The stack of a late error is captured by itself: this one would only be formatted to be replaced.
+    if (refusal !== undefined) Error.stackTraceLimit = 0;
     super(message);
+    Error.stackTraceLimit = limit;
     this.#refusal = refusal;
     if (refusal !== undefined) makeLate(this, () => late.message(refusal));
   }
