@@ -42,6 +42,11 @@ enum Command {
     Check,
     /// Write the files that are generated.
     Gen,
+    /// Build the C library and lay it out under a folder, as pkg-config and CMake look for it.
+    Install {
+        /// The folder; what it holds of an earlier installation is replaced.
+        prefix: std::path::PathBuf,
+    },
     /// Install and build what the demo and the packages need, so that the other commands start at once.
     Setup,
     /// Hand one real table from Rust to Python to Node through a shared heap, and prove that nothing was copied.
@@ -74,6 +79,7 @@ fn run(cli: Cli) -> Result<std::process::ExitCode> {
         Command::Test { parts } => return test::run(&ctx, &parts),
         Command::Demo { size } => demo::run(&ctx, demo::Options { size })?,
         Command::Picture { size } => picture::draw(&ctx, size)?,
+        Command::Install { prefix } => parts::capi::install(&ctx, &prefix)?,
         Command::Check => check::run(&ctx)?,
         Command::Setup => {
             demo::ready(&ctx)?;

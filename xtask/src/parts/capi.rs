@@ -53,7 +53,6 @@ pub fn test(ctx: &Ctx) -> Result<()> {
 }
 
 /// Builds the library and lays it out under a prefix, for pkg-config and CMake.
-#[expect(dead_code, reason = "for the command line of xtask")]
 pub fn install(ctx: &Ctx, prefix: &Path) -> Result<()> {
     build::install(ctx, &Library::release(ctx)?, prefix)
 }

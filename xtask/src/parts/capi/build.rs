@@ -78,9 +78,6 @@ pub fn install(ctx: &Ctx, library: &Library, prefix: &Path) -> Result<()> {
     let lib = prefix.join("lib");
     let version = env!("CARGO_PKG_VERSION");
     let real = if cfg!(target_os = "macos") { SONAME.to_owned() } else { format!("libweaveheap.so.{version}") };
-    if prefix.exists() {
-        std::fs::remove_dir_all(prefix).with_context(|| format!("cannot remove {}", prefix.display()))?;
-    }
     for folder in [lib.join("pkgconfig"), lib.join("cmake/weaveheap"), prefix.join("include")] {
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     }
@@ -112,10 +109,18 @@ pub fn install(ctx: &Ctx, library: &Library, prefix: &Path) -> Result<()> {
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {
+    // Removed, not overwritten: a process may have the old library mapped.
+    if to.exists() {
+        std::fs::remove_file(to).with_context(|| format!("cannot remove {}", to.display()))?;
+    }
     std::fs::copy(from, to).map(|_| ()).with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))
 }
 
 fn link(to: &str, path: &Path) -> Result<()> {
+    // A link of an earlier installation; anything else in the folder is not ours.
+    if path.is_symlink() {
+        std::fs::remove_file(path).with_context(|| format!("cannot remove {}", path.display()))?;
+    }
     #[cfg(unix)]
     std::os::unix::fs::symlink(to, path).with_context(|| format!("cannot make {}", path.display()))?;
     #[cfg(not(unix))]
