@@ -23,6 +23,7 @@ pub struct Machine {
     /// The folder of shared heaps.
     pub folder: PathBuf,
     /// The user.
+    #[cfg(unix)]
     pub user: u32,
     /// The limit on this process's address space, `None` without one.
     pub address_space: Option<u64>,
@@ -62,6 +63,7 @@ impl Machine {
             path,
             variables,
             root: PathBuf::from("/"),
+            #[cfg(unix)]
             user: system::user(),
             address_space: system::address_space(),
             room: system::room(there),
@@ -218,10 +220,6 @@ mod system {
     use std::path::Path;
 
     use super::Room;
-
-    pub fn user() -> u32 {
-        0
-    }
 
     pub fn address_space() -> Option<u64> {
         None
