@@ -1,153 +1,221 @@
-//! The part `docs`: what the pages say is there. Links lead to files and headings, excerpts are what the files hold,
-//! and the commands that are named exist.
+//! The part `docs`: what the documentation says is there, is. Links, anchors and pictures of every Markdown file, excerpts
+//! of other files, the rules and commands that are named, the keys of the statistics, and the examples of README and
+//! docs, which are run against the built packages.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+mod examples;
+mod excerpts;
+mod markdown;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 
 use crate::ctx::{Counts, Ctx};
+use crate::parts::{self, python};
+use markdown::Page;
 
-/// Checks every page; each page is one test.
+/// Rules of the design that are not in force yet. Documents may name them, and ROADMAP.md must.
+const LATER: [&str; 4] = ["K3", "B5", "V5", "V6"];
+/// Words that look like rules and are none: a version of C.
+const NO_RULES: [&str; 1] = ["C11"];
+
+/// Checks every document, then runs the examples.
 pub fn test(ctx: &Ctx) -> Result<()> {
     let pages = pages(ctx)?;
-    ensure!(pages.iter().any(|page| page == Path::new("docs/tutorial.md")), "docs/tutorial.md is missing");
-    let mut faults = Vec::new();
-    for page in &pages {
-        let found = faults_of(ctx, page)?;
-        let failed = u64::from(!found.is_empty());
-        ctx.count(Counts { passed: 1 - failed, failed, skipped: 0 });
-        faults.extend(found);
+    let mut wrong = Vec::new();
+    for check in [links, quotes, rules, commands] {
+        let (checked, faults) = check(ctx, &pages)?;
+        if checked == 0 {
+            wrong.push("a check of the documents found nothing to look at".to_owned());
+        }
+        ctx.count(Counts { passed: checked, ..Counts::default() });
+        wrong.extend(faults);
     }
-    if faults.is_empty() {
-        eprintln!("  {} pages: links, excerpts, commands", pages.len());
-        return Ok(());
+    if !wrong.is_empty() {
+        bail!("the documents are wrong in {} places:\n    {}", wrong.len(), wrong.join("\n    "));
     }
-    bail!("{}", faults.join("\n"))
+    let venv = python::environment(ctx, "3.11")?;
+    keys(ctx, &pages, &venv.python)?;
+    examples::run(ctx, &pages, &venv.python)
 }
 
-/// The Markdown files of the checkout, from its root.
-fn pages(ctx: &Ctx) -> Result<Vec<PathBuf>> {
+/// Every Markdown file of the checkout, by its path from the root.
+fn pages(ctx: &Ctx) -> Result<BTreeMap<String, Page>> {
     let mut command = Command::new("git");
-    command.current_dir(ctx.root()).args(["ls-files", "--cached", "--others", "--exclude-standard", "-z", "*.md"]);
+    command.current_dir(ctx.root()).args([
+        "ls-files",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+        "-z",
+        "--",
+        "*.md",
+    ]);
     let output = command.output().context("cannot run git")?;
-    ensure!(output.status.success(), "git ls-files failed: {}", String::from_utf8_lossy(&output.stderr));
-    let names = output.stdout.split(|byte| *byte == 0).filter(|name| !name.is_empty());
-    let paths = names.map(|name| PathBuf::from(String::from_utf8_lossy(name).into_owned()));
-    Ok(paths.filter(|path| ctx.path(path).is_file()).collect())
-}
-
-fn faults_of(ctx: &Ctx, page: &Path) -> Result<Vec<String>> {
-    let read = |path: &Path| std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()));
-    let text = read(&ctx.path(page))?;
-    let mut faults = Vec::new();
-    for link in links(&text) {
-        if link.contains("://") || link.starts_with("mailto:") {
+    if !output.status.success() {
+        bail!("git ls-files failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    let mut pages = BTreeMap::new();
+    for name in output.stdout.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+        let name = String::from_utf8_lossy(name).into_owned();
+        // One that is deleted in the work tree is still listed.
+        if !ctx.path(&name).is_file() {
             continue;
         }
-        let (file, anchor) = link.split_once('#').map_or((link.as_str(), None), |(file, anchor)| (file, Some(anchor)));
-        let folder = page.parent().unwrap_or(Path::new(""));
-        let target = if file.is_empty() { ctx.path(page) } else { ctx.path(folder).join(file) };
-        if !target.exists() {
-            faults.push(format!("{}: the link {link} leads to no file", page.display()));
-        } else if let Some(anchor) = anchor.filter(|_| target.extension().is_some_and(|end| end == "md")) {
-            if !headings(&read(&target)?).contains(anchor) {
-                faults.push(format!("{}: the link {link} leads to no heading", page.display()));
+        let text = std::fs::read_to_string(ctx.path(&name)).with_context(|| format!("cannot read {name}"))?;
+        let page = Page::new(&text).with_context(|| name.clone())?;
+        pages.insert(name, page);
+    }
+    Ok(pages)
+}
+
+type Checked = (u64, Vec<String>);
+
+/// Every relative link leads to a file or folder that is there, and every anchor to a heading.
+fn links(ctx: &Ctx, pages: &BTreeMap<String, Page>) -> Result<Checked> {
+    let (mut checked, mut faults) = (0, Vec::new());
+    for (name, page) in pages {
+        for (line, target) in &page.links {
+            if target.contains("://") || target.starts_with("mailto:") {
+                continue;
+            }
+            checked += 1;
+            let (path, anchor) = target.split_once('#').map_or((target.as_str(), None), |(path, a)| (path, Some(a)));
+            let to = match path {
+                "" => Some(name.clone()),
+                path => resolve(name, path),
+            };
+            let Some(to) = to.filter(|to| ctx.path(to).exists()) else {
+                faults.push(format!("{name}:{line}: {target} leads to nothing"));
+                continue;
+            };
+            if let (Some(anchor), Some(page)) = (anchor, pages.get(&to))
+                && !page.anchors.contains(anchor)
+            {
+                faults.push(format!("{name}:{line}: {to} has no heading #{anchor}"));
             }
         }
     }
-    for excerpt in excerpts(&text) {
-        let held = read(&ctx.path(&excerpt.file)).unwrap_or_default();
-        if !contains_lines(&held, &excerpt.lines) {
-            let first = excerpt.lines.first().cloned().unwrap_or_default();
-            faults.push(format!(
-                "{}: {} does not hold the excerpt that begins with {first:?}",
-                page.display(),
-                excerpt.file
-            ));
+    Ok((checked, faults))
+}
+
+/// A link's path from the root; `None` if it leaves the checkout.
+fn resolve(from: &str, path: &str) -> Option<String> {
+    let joined = Path::new(from).parent().unwrap_or(Path::new("")).join(path);
+    let mut resolved = PathBuf::new();
+    for component in joined.components() {
+        match component {
+            Component::Normal(part) => resolved.push(part),
+            Component::ParentDir if !resolved.pop() => return None,
+            Component::RootDir | Component::Prefix(_) => return None,
+            Component::ParentDir | Component::CurDir => {}
         }
     }
+    Some(resolved.to_string_lossy().into_owned())
+}
+
+/// Every block that names a file holds lines of it.
+fn quotes(ctx: &Ctx, pages: &BTreeMap<String, Page>) -> Result<Checked> {
+    let (mut checked, mut faults) = (0, Vec::new());
+    for (name, page) in pages {
+        for block in &page.blocks {
+            let Some(file) = excerpts::file_of(block) else { continue };
+            checked += 1;
+            if !std::fs::read_to_string(ctx.path(file)).is_ok_and(|text| excerpts::holds(&text, &block.code)) {
+                faults.push(format!("{name}:{}: {file} does not hold these lines", block.line));
+            }
+        }
+    }
+    Ok((checked, faults))
+}
+
+/// Every rule that is named is in force, or is one of those that come later.
+fn rules(ctx: &Ctx, pages: &BTreeMap<String, Page>) -> Result<Checked> {
+    let path = ctx.path("conformance/rules.toml");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let table: toml::Table = toml::from_str(&text).context("conformance/rules.toml")?;
+    let (mut checked, mut faults) = (0, Vec::new());
+    for rule in LATER {
+        if table.contains_key(rule) {
+            faults.push(format!("{rule} is in force now: it is no rule that comes later"));
+        }
+        if !pages.get("ROADMAP.md").is_some_and(|page| page.rules().any(|(_, named)| named == rule)) {
+            faults.push(format!("ROADMAP.md does not say when {rule} comes"));
+        }
+    }
+    for (name, page) in pages {
+        for (line, rule) in page.rules().filter(|(_, rule)| !NO_RULES.contains(&rule.as_str())) {
+            checked += 1;
+            if !table.contains_key(&rule) && !LATER.contains(&rule.as_str()) {
+                faults.push(format!("{name}:{line}: there is no rule {rule} in conformance/rules.toml"));
+            }
+        }
+    }
+    Ok((checked, faults))
+}
+
+/// Every `cargo xtask` command that is named exists, and so do the parts of `cargo xtask test`.
+fn commands(_ctx: &Ctx, pages: &BTreeMap<String, Page>) -> Result<Checked> {
     let known = crate::command_names();
-    for named in text.split("cargo xtask ").skip(1) {
-        let word: String = named.chars().take_while(|c| c.is_ascii_lowercase()).collect();
-        if !word.is_empty() && !known.contains(&word) {
-            faults.push(format!("{}: there is no command `cargo xtask {word}`", page.display()));
-        }
-    }
-    Ok(faults)
-}
-
-/// The lines of a page outside fenced code.
-fn prose(text: &str) -> impl Iterator<Item = &str> {
-    let mut inside = false;
-    text.lines().filter(move |line| {
-        let fence = line.trim_start().starts_with("```");
-        if fence {
-            inside = !inside;
-        }
-        !inside && !fence
-    })
-}
-
-/// The targets of the links and images.
-fn links(text: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for line in prose(text) {
-        // What stands in backticks is code, not a link.
-        let outside: String = line.split('`').step_by(2).collect::<Vec<_>>().join("x");
-        for rest in outside.split("](").skip(1) {
-            if let Some((target, _)) = rest.split_once(')') {
-                found.push(target.split_whitespace().next().unwrap_or("").to_owned());
+    let parts: BTreeSet<&str> = parts::ALL.iter().map(|part| part.name).collect();
+    let (mut checked, mut faults) = (0, Vec::new());
+    for (name, page) in pages {
+        for (line, command, words) in page.xtask_commands() {
+            checked += 1;
+            if !known.contains(&command) {
+                faults.push(format!("{name}:{line}: there is no `cargo xtask {command}`"));
+            }
+            for word in words.iter().filter(|word| command == "test" && !parts.contains(word.as_str())) {
+                faults.push(format!("{name}:{line}: `cargo xtask test` has no part {word}"));
             }
         }
     }
-    found
+    Ok((checked, faults))
 }
 
-/// The anchors of a page's headings.
-fn headings(text: &str) -> BTreeSet<String> {
-    let titles = prose(text).filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
-    let anchor = |title: &str| -> String {
-        let kept = title.to_lowercase();
-        let kept = kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
-        kept.map(|c| if c == ' ' { '-' } else { c }).collect()
-    };
-    titles.map(anchor).collect()
-}
+/// A heap with something of everything; every key of its statistics, one a line.
+const LIST_KEYS: &str = "
+import os, weaveheap
+name = f'keys-{os.getpid()}'
+heap = weaveheap.Heap.create(name)
+weaveheap.Heap.remove(name)
+region = heap.region(name='r')
+buffer = region.string('text')
+heap.publish('text', buffer.handle)
+view = buffer.borrow_shared()
+keys = set()
+def walk(value):
+    if isinstance(value, dict):
+        keys.update(value)
+        for inner in value.values():
+            walk(inner)
+    elif isinstance(value, list):
+        assert value, 'a list without an example'
+        for inner in value:
+            walk(inner)
+walk(heap.stats())
+print('\\n'.join(sorted(keys)))
+view.release()
+region.close()
+heap.detach()
+";
 
-/// Fenced code that says which file it is taken from.
-struct Excerpt {
-    file: String,
-    lines: Vec<String>,
-}
-
-/// The blocks that open with `` ```LANGUAGE file=PATH ``.
-fn excerpts(text: &str) -> Vec<Excerpt> {
-    let mut found = Vec::new();
-    let mut lines = text.lines();
-    while let Some(line) = lines.next() {
-        let Some(info) = line.trim_start().strip_prefix("```") else { continue };
-        let body: Vec<String> =
-            lines.by_ref().take_while(|line| !line.trim_start().starts_with("```")).map(str::to_owned).collect();
-        if let Some(file) = info.split_whitespace().find_map(|word| word.strip_prefix("file=")) {
-            found.push(Excerpt { file: file.to_owned(), lines: body });
-        }
+/// docs/counters.md describes the keys of the statistics: all of them, and no others.
+fn keys(ctx: &Ctx, pages: &BTreeMap<String, Page>, python: &Path) -> Result<()> {
+    let page = pages.get("docs/counters.md").context("docs/counters.md is missing")?;
+    let described = page.first_column_keys();
+    let mut command = Command::new(python);
+    let printed = ctx.output("list the keys of the statistics", command.args(["-c", LIST_KEYS]))?;
+    let real: BTreeSet<String> = printed.split_whitespace().map(str::to_owned).collect();
+    let missing: Vec<&String> = real.difference(&described).collect();
+    let invented: Vec<&String> = described.difference(&real).collect();
+    if !missing.is_empty() || !invented.is_empty() {
+        bail!("docs/counters.md: not described: {missing:?}; described, but not there: {invented:?}");
     }
-    found
-}
-
-/// True if the lines stand together in the text, whatever they are indented by as a whole.
-fn contains_lines(text: &str, wanted: &[String]) -> bool {
-    let held: Vec<&str> = text.lines().collect();
-    !wanted.is_empty() && held.windows(wanted.len()).any(|window| dedent(window) == dedent(wanted))
-}
-
-fn dedent<T: AsRef<str>>(lines: &[T]) -> Vec<String> {
-    let depth = |line: &str| line.len() - line.trim_start().len();
-    let filled = lines.iter().map(AsRef::as_ref).filter(|line| !line.trim().is_empty());
-    let common = filled.map(depth).min().unwrap_or(0);
-    lines.iter().map(|line| line.as_ref().get(common..).unwrap_or("").trim_end().to_owned()).collect()
+    ctx.count(Counts { passed: real.len() as u64, ..Counts::default() });
+    Ok(())
 }
 
 #[cfg(test)]
@@ -155,29 +223,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn links_are_found_in_prose_alone() {
-        let text =
-            "See [a](x.md) and ![b](images/y.png \"title\").\n```\n[no](z.md)\n```\nNot `[c](w.md)`, but [d](#part).";
-        assert_eq!(links(text), ["x.md", "images/y.png", "#part"]);
-    }
-
-    #[test]
-    fn headings_have_the_anchors_that_links_use() {
-        let text = "# The demo, step by step\n```\n# no heading\n```\n## `borrow_unique` & co";
-        assert_eq!(
-            headings(text),
-            BTreeSet::from(["the-demo-step-by-step".to_owned(), "borrow_unique--co".to_owned()])
-        );
-    }
-
-    #[test]
-    fn an_excerpt_must_stand_in_its_file() {
-        let page = "```python file=a.py\nx = 1\nif x:\n    y()\n```\n```sh\nls\n```";
-        let found = excerpts(page);
-        assert_eq!(found.len(), 1);
-        assert_eq!(found[0].file, "a.py");
-        assert!(contains_lines("def f():\n    x = 1\n    if x:\n        y()\n", &found[0].lines));
-        assert!(!contains_lines("def f():\n    x = 1\n    if x:\n        z()\n", &found[0].lines));
-        assert!(!contains_lines("x", &[]));
+    fn links_are_resolved_from_their_page() {
+        assert_eq!(resolve("docs/rust.md", "../SECURITY.md").as_deref(), Some("SECURITY.md"));
+        assert_eq!(resolve("docs/rust.md", "images/a.svg").as_deref(), Some("docs/images/a.svg"));
+        assert_eq!(resolve("README.md", "./docs/").as_deref(), Some("docs"));
+        assert_eq!(resolve("README.md", "../elsewhere"), None);
+        assert_eq!(resolve("README.md", "/etc/passwd"), None);
     }
 }
