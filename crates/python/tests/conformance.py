@@ -11,8 +11,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from conformance_operations import HEAP, OPERATIONS, Data, must, pick, same
 from weaveheap import Buffer, Heap, Region, View, WeaveHeapError
+
+from conformance_operations import HEAP, OPERATIONS, Data, must, pick, same
 
 ROOT = Path(__file__).resolve().parents[3] / "conformance"
 # A view is read as text by copying it: `text()`.

@@ -97,6 +97,11 @@ def alloc(run, step):
     return run.region(step).alloc(int(step["length"]), zeroed=zeroed, **align)
 
 
+def publish(run, step):
+    found = run.handle(step)
+    found.heap.publish(run.text(step["name"]), found.handle)
+
+
 def plain(what, name):
     return lambda run, step: getattr(getattr(run, what)(step), name)()
 
@@ -137,7 +142,7 @@ OPERATIONS = {
     "format_handle": ("bits", "", "value", lambda r, s: str(Handle(int(s["bits"])))),
     "parse_handle": ("text", "", "value", lambda r, s: str(int(Handle.parse(s["text"])))),
     "text_of": ("handle", "heap", "value", text_of),
-    "publish": ("name handle", "heap", None, lambda r, s: r.handle(s).heap.publish(r.text(s["name"]), r.handle(s).handle)),
+    "publish": ("name handle", "heap", None, publish),
     "lookup": ("name", "timeout heap as", "handle", lookup),
     "unpublish": ("name", "heap", None, lambda r, s: r.heap(s).unpublish(r.text(s["name"]))),
     "mark": ("of as", "", "new", lambda r, s: (r.get(s["of"]), counters(r.get(s["of"])))),

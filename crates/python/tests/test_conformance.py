@@ -2,8 +2,9 @@
 
 import json
 
-import conformance
 import pytest
+
+import conformance
 
 CASES = sorted((conformance.ROOT / "cases").rglob("*.json"))
 WRONG = sorted((conformance.ROOT / "wrong").glob("*.json"))

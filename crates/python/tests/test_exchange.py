@@ -118,7 +118,9 @@ def ipc(kind, table):
     return sink.getvalue()
 
 
-@pytest.mark.parametrize(("kind", "opened"), [(pa.ipc.new_stream, pa.ipc.open_stream), (pa.ipc.new_file, pa.ipc.open_file)])
+@pytest.mark.parametrize(
+    ("kind", "opened"), [(pa.ipc.new_stream, pa.ipc.open_stream), (pa.ipc.new_file, pa.ipc.open_file)]
+)
 def test_arrow_ipc_is_read_in_place(region, kind, opened):
     table = pa.table({"origin": ["AMS", "ZRH"] * 5000, "delay": list(range(10000))})
     buffer = region.alloc_from(ipc(kind, table))

@@ -1,4 +1,4 @@
-"""What is in the package beside the code: types that fit, documentation whose examples run, samples, no machine's paths."""
+"""What is in the package beside the code: types that fit, documentation whose examples run, and the samples."""
 
 import ast
 import doctest
@@ -73,7 +73,8 @@ def test_types_refuse_what_the_package_refuses(tmp_path):
     wrong = tmp_path / "wrong.py"
     wrong.write_text(
         "from weaveheap import Heap\nheap = Heap.private()\nregion = heap.region('positional')\nHeap.open()\n"
-        "region.alloc('5')\nregion.string(b'')\nheap.buffer('b1:1')\nview = region.alloc(1).borrow_shared()\nview[0] = b'a'\n"
+        "region.alloc('5')\nregion.string(b'')\nheap.buffer('b1:1')\n"
+        "view = region.alloc(1).borrow_shared()\nview[0] = b'a'\n"
     )
     done = mypy("mypy", "--strict", "wrong.py", cwd=tmp_path)
     lines = {line.split(":")[1] for line in done.stdout.splitlines() if ": error:" in line}

@@ -288,7 +288,6 @@ def test_forked_child_is_not_attached_and_ends_nothing(kind, unique):
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_forked_child_drops_a_region_in_silence(heap):
     region = heap.region()
-    assert in_child(lambda: (globals().pop("nothing", None), region.__class__, gc.collect()) and None)
     box = [region]
     del region
 

@@ -1,4 +1,4 @@
-"""`WeaveHeapError`, which every exception of WeaveHeap is. The classes under it, one for each code, are in `_codes.py`."""
+"""`WeaveHeapError`, the base of every exception of WeaveHeap. The classes of the codes are in `_codes.py`."""
 
 from __future__ import annotations
 
