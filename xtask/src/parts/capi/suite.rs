@@ -131,7 +131,9 @@ impl<'a> Suite<'a> {
             }
             Watch::Plain | Watch::Sanitizers => Command::new(binary),
         };
-        command.env("WEAVEHEAP_DIR", &self.heaps).env("RUST_BACKTRACE", "0");
+        command.env("WEAVEHEAP_DIR", &self.heaps).env("RUST_BACKTRACE", "0").env("RUST_LIB_BACKTRACE", "0");
+        // Cargo sets these for what it runs; they would go before the folder that the program was linked with.
+        command.env_remove("LD_LIBRARY_PATH").env_remove("DYLD_FALLBACK_LIBRARY_PATH").env_remove("DYLD_LIBRARY_PATH");
         command.env("ASAN_OPTIONS", "detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1");
         command.env("UBSAN_OPTIONS", "print_stacktrace=1");
         Ok(command)
