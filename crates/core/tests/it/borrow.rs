@@ -6,11 +6,7 @@ use std::time::Duration;
 
 use weaveheap_core::{BorrowKind, Error, ErrorCode, Handle, Heap, Init, RegionOptions};
 
-use crate::support::{SharedHeap, code};
-
-fn heaps() -> Vec<Heap> {
-    vec![Heap::private().expect("a heap"), SharedHeap::new().heap]
-}
+use crate::support::{code, heaps};
 
 fn region(heap: &Heap) -> Handle {
     heap.create_region(&RegionOptions::new()).expect("a region")
@@ -29,7 +25,7 @@ fn patiently<T>(mut begin: impl FnMut() -> Result<T, Error>) -> T {
 
 #[test]
 fn unique_borrows_of_many_threads_lose_no_write() {
-    for heap in heaps() {
+    for (heap, _folder) in heaps() {
         let region = region(&heap);
         let buffer = heap.alloc(region, 16, 64, Init::Zeroed).expect("room");
         const TURNS: u64 = 20_000;
@@ -68,7 +64,7 @@ fn unique_borrows_of_many_threads_lose_no_write() {
 
 #[test]
 fn leases_end_in_other_threads_than_they_began() {
-    for heap in heaps() {
+    for (heap, _folder) in heaps() {
         let region = region(&heap);
         let buffers: Vec<Handle> = (0..16).map(|_| heap.alloc(region, 8, 64, Init::Zeroed).expect("room")).collect();
         let (send, receive) = std::sync::mpsc::sync_channel(64);
@@ -131,7 +127,7 @@ fn token_of_a_lease_ends_nothing() {
 
 #[test]
 fn allocation_and_free_in_many_threads_keep_the_bytes_apart() {
-    for heap in heaps() {
+    for (heap, _folder) in heaps() {
         let region = region(&heap);
         std::thread::scope(|scope| {
             for thread in 0..4_u8 {
@@ -184,7 +180,7 @@ fn one_thread_frees_for_ever_what_another_allocates() {
 
 #[test]
 fn closing_under_borrowing_threads_is_refused_or_final() {
-    for heap in heaps() {
+    for (heap, _folder) in heaps() {
         let current = AtomicU64::new(0);
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
@@ -244,7 +240,7 @@ fn closing_under_borrowing_threads_is_refused_or_final() {
 
 #[test]
 fn allocating_threads_and_a_closing_one_agree() {
-    for heap in heaps() {
+    for (heap, _folder) in heaps() {
         let current = AtomicU64::new(region(&heap).to_bits());
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
@@ -277,8 +273,7 @@ fn allocating_threads_and_a_closing_one_agree() {
 
 #[test]
 fn statistics_are_whole_while_threads_work() {
-    let shared = SharedHeap::new();
-    let heap = &shared.heap;
+    let (heap, _folder) = heaps().pop().expect("one");
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for _ in 0..3 {

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 use weaveheap_core::{ErrorCode, Runtime};
 
-use crate::support::root;
+use crate::support::{SHARED, root};
 use world::{Failure, Outcome, Step, World, keys_known, text, to_hex};
 
-const LACKS: &[&str] = &["raw_text"];
+const LACKS: &[&str] = if SHARED { &["raw_text"] } else { &["raw_text", "shared", "two_attachments"] };
 const NEEDS: &[&str] =
     &["shared", "two_attachments", "tokens", "region_handles", "buffer_info", "address", "raw_text", "validate_text"];
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use weaveheap_core::{BorrowKind, ErrorCode, Heap, Init, Inspector, RegionOptions};
 
-use crate::support::{Second, SharedHeap, TempDir, code, open};
+use crate::second::Second;
+use crate::support::{SharedHeap, TempDir, code, open};
 
 /// Where a heap's file says what it is; all behind it is state.
 const IDENTITY: usize = 80;
@@ -108,7 +109,7 @@ fn write_sparse(path: &Path, image: &[u8]) {
 
 /// The role of the second process of `survives`.
 pub fn use_images() {
-    use crate::support::{say, told};
+    use crate::second::{say, told};
     say("ready");
     while let Some(path) = told() {
         match use_in_every_way(Path::new(&path)) {
@@ -261,14 +262,11 @@ fn things_that_are_no_files_are_refused() {
     assert_eq!(code(Heap::remove_path(folder.path())), ErrorCode::Incompatible);
     // SAFETY: as above.
     assert_eq!(code(unsafe { Heap::options().open_path(Path::new("")) }), ErrorCode::InvalidArgument);
-    #[cfg(target_os = "linux")]
-    {
-        // SAFETY: as above.
-        let device = unsafe { Heap::options().open_path(Path::new("/dev/zero")) };
-        assert_eq!(code(device), ErrorCode::Incompatible);
-        crate::system::make_pipe(&folder.join("pipe"));
-        // SAFETY: as above.
-        let pipe = unsafe { Heap::options().open_path(&folder.join("pipe")) };
-        assert_eq!(code(pipe), ErrorCode::Incompatible);
-    }
+    // SAFETY: as above.
+    let device = unsafe { Heap::options().open_path(Path::new("/dev/zero")) };
+    assert_eq!(code(device), ErrorCode::Incompatible);
+    crate::system::make_pipe(&folder.join("pipe"));
+    // SAFETY: as above.
+    let pipe = unsafe { Heap::options().open_path(&folder.join("pipe")) };
+    assert_eq!(code(pipe), ErrorCode::Incompatible);
 }

@@ -2,7 +2,8 @@
 
 use weaveheap_core::{BorrowKind, ErrorCode, Handle};
 
-use crate::support::{Second, SharedHeap, code};
+use crate::second::Second;
+use crate::support::{SharedHeap, code};
 
 const REFUSED: &str = "ok NotAttached,NotAttached,NotAttached,NotAttached,NotAttached,NotAttached,NotAttached true";
 

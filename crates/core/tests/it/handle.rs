@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use weaveheap_core::{BorrowKind, ErrorCode, Handle, HandleKind, Heap, Init, RegionOptions, Token};
 
-use crate::support::{SharedHeap, code};
+use crate::support::{code, heaps};
 
 /// A plain generator of numbers: the same in every run.
 struct Numbers(u64);
@@ -102,8 +102,9 @@ fn generations_start_at_random_in_each_heap() {
 
 #[test]
 fn handles_of_other_heaps_are_stale() {
-    let (a, b) = (Heap::private().expect("a heap"), SharedHeap::new());
-    for (own, other) in [(&a, &b.heap), (&b.heap, &a)] {
+    let a = Heap::private().expect("a heap");
+    let (b, _folder) = heaps().pop().expect("one");
+    for (own, other) in [(&a, &b), (&b, &a)] {
         let region = own.create_region(&RegionOptions::new()).expect("a region");
         let theirs = other.create_region(&RegionOptions::new()).expect("a region");
         for _ in 0..200 {

@@ -2,7 +2,8 @@
 
 use weaveheap_core::{BorrowKind, ErrorCode, Handle, Init, Inspector, RegionOptions};
 
-use crate::support::{Second, SharedHeap, code, wait_for};
+use crate::second::Second;
+use crate::support::{SharedHeap, code, wait_for};
 
 #[test]
 fn inspector_sees_what_an_attachment_sees_and_is_none() {

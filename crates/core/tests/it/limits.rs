@@ -2,8 +2,6 @@
 
 use weaveheap_core::{BorrowKind, ErrorCode, Handle, Heap, Init, RegionOptions};
 
-use crate::support::{SharedHeap, open};
-
 /// Repeats until it is refused, which must happen; gives what came before, and the code.
 fn until_refused<T>(most: usize, mut make: impl FnMut(usize) -> weaveheap_core::Result<T>) -> (Vec<T>, ErrorCode) {
     let mut made = Vec::new();
@@ -117,15 +115,16 @@ fn full_directory_is_refused_and_goes_on() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
 fn full_of_attachments_is_refused_and_goes_on() {
-    let shared = SharedHeap::with(Heap::options().limit(16 << 20));
+    let shared = crate::support::SharedHeap::with(Heap::options().limit(16 << 20));
     let (mut attached, code) = until_refused(100_000, |_| {
         // SAFETY: one process, one protocol.
         unsafe { Heap::options().open_path(&shared.path) }
     });
     assert!(full(code) && attached.len() >= 15, "{code:?} after {}", attached.len());
     attached.pop();
-    attached.push(open(&shared.path));
+    attached.push(crate::support::open(&shared.path));
     assert_eq!(shared.heap.snapshot().expect("a snapshot").attachments.len(), attached.len() + 1);
     drop(attached);
     assert_eq!(shared.heap.check().expect("a sound heap").attachments, 1);

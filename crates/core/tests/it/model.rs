@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use weaveheap_core::{BorrowKind, Error, ErrorCode, Handle, Heap, Init, Lease, RegionOptions};
 
-use crate::support::SharedHeap;
+use crate::support::heaps;
 
 /// One operation. Numbers choose among what there is, live or not.
 #[derive(Clone, Debug)]
@@ -347,8 +347,9 @@ proptest! {
     #![proptest_config(config(40))]
 
     #[test]
-    fn shared_heap_agrees_with_a_plain_model(program in prop::collection::vec(operation(), 1..80)) {
-        let shared = SharedHeap::new();
-        run(&program, shared.heap.clone());
+    fn both_kinds_of_heap_agree_with_a_plain_model(program in prop::collection::vec(operation(), 1..80)) {
+        for (heap, _folder) in heaps() {
+            run(&program, heap);
+        }
     }
 }

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use weaveheap_core::{BorrowKind, ErrorCode, Handle, Heap, Init, RegionOptions};
 
-use crate::support::{Second, SharedHeap, code, wait_for};
+use crate::second::Second;
+use crate::support::{SharedHeap, code, wait_for};
 
 struct Pair {
     shared: SharedHeap,
@@ -248,23 +249,30 @@ fn processes_killed_anywhere_leave_a_usable_heap() {
         heap.publish(name, buffer).expect("a free name");
         buffer
     });
-    for round in 0..12_u64 {
+    // One process lives through it all, others die beside it.
+    let mut survivor = Second::start("churn", &[&shared.path.to_string_lossy()]);
+    assert_eq!(survivor.hear(), "ready");
+    let usable = |buffer: Handle| {
+        wait_for("the buffer is usable again", || match heap.borrow(buffer, BorrowKind::Unique) {
+            Ok(_) => true,
+            Err(error) if error.code() == ErrorCode::Poisoned => {
+                heap.clear_poison(buffer).expect("poisoned");
+                false
+            }
+            Err(_) => false,
+        });
+    };
+    for round in 0..40_u64 {
         let mut second = Second::start("churn", &[&shared.path.to_string_lossy()]);
         assert_eq!(second.hear(), "ready");
-        std::thread::sleep(Duration::from_micros(1500 + round * 731));
+        std::thread::sleep(Duration::from_micros(500 + round * 173));
         second.kill();
-        for buffer in buffers {
-            wait_for("the buffer is usable again", || match heap.borrow(buffer, BorrowKind::Unique) {
-                Ok(_) => true,
-                Err(error) if error.code() == ErrorCode::Poisoned => {
-                    heap.clear_poison(buffer).expect("poisoned");
-                    false
-                }
-                Err(_) => false,
-            });
-        }
+        buffers.into_iter().for_each(usable);
         heap.check().expect("a sound heap");
     }
+    survivor.kill();
+    buffers.into_iter().for_each(usable);
+    heap.check().expect("a sound heap");
     assert_eq!(heap.snapshot().expect("a snapshot").borrows, []);
     heap.close(region).expect("nothing is left borrowed");
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use weaveheap_core::{BorrowKind, ErrorCode, Handle, Heap, Init, RegionOptions, RegionState};
 
-use crate::support::{SharedHeap, code};
+use crate::support::code;
 
 fn heap() -> Heap {
     Heap::private().expect("a heap")
@@ -102,8 +102,9 @@ fn dropped_region_of_a_private_heap_closes_when_idle_and_is_counted() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
 fn dropped_region_of_a_shared_heap_lives_on() {
-    let shared = SharedHeap::new();
+    let shared = crate::support::SharedHeap::new();
     let region = shared.heap.region(&RegionOptions::new()).expect("a region");
     let (handle, buffer) = (region.handle(), region.string("text").expect("a string").handle());
     drop(region);

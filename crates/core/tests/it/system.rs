@@ -22,7 +22,6 @@ pub fn thread_time() -> std::time::Duration {
 }
 
 /// Puts a file system of 2 MiB over this folder, for this thread and its children alone.
-#[cfg(target_os = "linux")]
 pub fn mount_small_folder(folder: &std::path::Path) {
     use std::ffi::CString;
     use std::os::unix::ffi::OsStrExt;
