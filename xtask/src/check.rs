@@ -9,9 +9,11 @@ use anyhow::{Result, bail};
 use crate::ctx::Ctx;
 use crate::generate;
 
+type Check = fn(&Ctx) -> Result<()>;
+
 /// Makes all checks, and names those that fail.
 pub fn run(ctx: &Ctx) -> Result<()> {
-    let checks: [(&str, fn(&Ctx) -> Result<()>); 5] = [
+    let checks: [(&str, Check); 5] = [
         ("generated files", generated),
         ("format", format),
         ("lints", lints),

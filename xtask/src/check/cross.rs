@@ -33,7 +33,8 @@ fn has_target(ctx: &Ctx, target: &str) -> bool {
 }
 
 fn installed(ctx: &Ctx, target: &str) -> bool {
-    let asked = Command::new("rustc").current_dir(ctx.root()).args(["--print", "target-libdir", "--target", target]).output();
+    let asked =
+        Command::new("rustc").current_dir(ctx.root()).args(["--print", "target-libdir", "--target", target]).output();
     asked.is_ok_and(|output| {
         let folder = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         output.status.success() && std::fs::read_dir(Path::new(&folder)).is_ok_and(|mut files| files.next().is_some())

@@ -20,17 +20,17 @@ const HOSTS: [(&str, &str); 8] = [
     ("proxy.golang", "org"),
 ];
 
-/// The packages whose binaries are handed out, and what each leaves in the release folder.
-const BINARIES: [(&str, &[&str]); 4] = [
+/// The packages whose binaries are looked at here, and what each leaves in the release folder. The parts `python` and
+/// `node` look at what they pack.
+const BINARIES: [(&str, &[&str]); 2] = [
     ("weaveheap-capi", &["libweaveheap.so", "libweaveheap.a", "libweaveheap.dylib", "weaveheap.dll"]),
     ("weaveheap-cli", &["weaveheap", "weaveheap.exe"]),
-    ("weaveheap-node", &["libweaveheap_node.so", "libweaveheap_node.dylib", "weaveheap_node.dll"]),
-    ("weaveheap-python", &["lib_native.so", "libweaveheap_python.so", "lib_native.dylib", "libweaveheap_python.dylib"]),
 ];
 
 /// Looks through the tracked files and the release builds.
 pub fn check(ctx: &Ctx) -> Result<()> {
-    let places: Vec<PathBuf> = [Some(ctx.root().to_owned()), Some(ctx.target().to_owned()), home()].into_iter().flatten().collect();
+    let places: Vec<PathBuf> =
+        [Some(ctx.root().to_owned()), Some(ctx.target().to_owned()), home()].into_iter().flatten().collect();
     let paths: Vec<Vec<u8>> = needles(&places);
     let mut texts = paths.clone();
     texts.extend(HOSTS.iter().map(|(name, end)| format!("{name}.{end}").into_bytes()));

@@ -113,10 +113,9 @@ impl Ctx {
             return Ok(path);
         }
         let packages = [format!("python{version}"), format!("python{version}-venv")];
-        if self.can_apt() && self.apt(&packages.each_ref().map(String::as_str)).is_ok() {
-            if let Some(path) = self.find_python(version) {
-                return Ok(path);
-            }
+        let installed = self.can_apt() && self.apt(&packages.each_ref().map(String::as_str)).is_ok();
+        if let Some(path) = self.find_python(version).filter(|_| installed) {
+            return Ok(path);
         }
         bail!(
             "Python {version} is missing: install it (`pyenv install {version}`, or your system's package) and run this again"

@@ -49,8 +49,8 @@ impl Actor {
         let mut errors = child.stderr.take().context("no error output")?;
         let (sender, events) = channel();
         std::thread::spawn(move || {
-            for line in BufReader::new(output).lines().map_while(|line| line.ok()) {
-                let event = serde_json::from_str(&line).unwrap_or_else(|_| Value::String(line));
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                let event = serde_json::from_str(&line).unwrap_or(Value::String(line));
                 if sender.send(event).is_err() {
                     break;
                 }

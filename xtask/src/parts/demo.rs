@@ -10,12 +10,14 @@ use serde_json::Value;
 use crate::ctx::{Counts, Ctx};
 use crate::demo;
 
+type Test = fn(&Ctx, &Path) -> Result<()>;
+
 /// Sets the demo up and runs it.
 pub fn test(ctx: &Ctx) -> Result<()> {
     let packages = ["test", "--locked", "--release", "--package", "weaveheap-demo-producer"];
     ctx.run_tests("cargo test weaveheap-demo-producer", ctx.cargo_release().args(packages))?;
     demo::ready(ctx)?;
-    let tests: [(&str, fn(&Ctx, &Path) -> Result<()>); 3] = [
+    let tests: [(&str, Test); 3] = [
         ("a table goes through all languages without a copy", runs),
         ("too little room is said before anything starts", too_little_room),
         ("an interrupted demo leaves nothing behind", interrupted),
@@ -100,7 +102,10 @@ fn interrupted(ctx: &Ctx, heaps: &Path) -> Result<()> {
     ensure!(unsafe { libc::kill(pid, libc::SIGINT) } == 0, "cannot interrupt the demo");
     let output = child.wait_with_output()?;
     let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(!output.status.success() && said.contains("interrupted"), "the demo did not say that it was interrupted: {said}");
+    ensure!(
+        !output.status.success() && said.contains("interrupted"),
+        "the demo did not say that it was interrupted: {said}"
+    );
     let left = left_behind(heaps)?;
     ensure!(left.is_empty(), "the demo left {left:?} behind");
     Ok(())
