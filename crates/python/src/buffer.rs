@@ -2,7 +2,7 @@
 
 use std::ffi::c_int;
 
-use pyo3::exceptions::{PyIndexError, PyTypeError};
+use pyo3::exceptions::{PyIndexError, PyOverflowError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyAny, PyBytes, PyMemoryView, PySlice, PyString, PyType};
@@ -284,7 +284,10 @@ impl Key {
             return Err(PyTypeError::new_err(format!("an index is a whole number or a slice, not {kind}")).into());
         }
         let out_of_range = || PyIndexError::new_err("the index is out of range");
-        let at: isize = key.extract().map_err(|_| out_of_range())?;
+        let at: isize = key.extract().map_err(|error: PyErr| {
+            // What an `__index__` of the user's raises is the user's.
+            if error.is_instance_of::<PyOverflowError>(key.py()) { out_of_range() } else { error }
+        })?;
         let at = if at < 0 { at.checked_add_unsigned(length) } else { Some(at) };
         match at.map(usize::try_from) {
             Some(Ok(at)) if at < length => Ok(Key::Byte(at)),

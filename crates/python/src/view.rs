@@ -3,7 +3,7 @@
 use std::ffi::c_int;
 use std::sync::Arc;
 
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyAny, PyBytes, PyMemoryView, PyString, PyType};
@@ -309,7 +309,11 @@ fn byte_of(value: &Bound<'_, PyAny>) -> Res<u8> {
         let kind = value.get_type().name()?;
         return Err(PyTypeError::new_err(format!("a byte is a whole number, not {kind}")).into());
     }
-    value
-        .extract::<u8>()
-        .map_err(|_| Error::with_message(ErrorCode::InvalidArgument, "A byte is a number from 0 to 255.").into())
+    value.extract::<u8>().map_err(|error| {
+        if error.is_instance_of::<PyOverflowError>(value.py()) {
+            Error::with_message(ErrorCode::InvalidArgument, "A byte is a number from 0 to 255.").into()
+        } else {
+            Fault::Python(error)
+        }
+    })
 }

@@ -8,7 +8,7 @@ import threading
 import numpy as np
 import pyarrow as pa
 import pytest
-from weaveheap import BorrowConflict, Borrowed, StaleHandle, Unsupported
+from weaveheap import BorrowConflict, Borrowed, StaleHandle, StaleView, Unsupported
 
 
 def held(buffer):
@@ -205,3 +205,17 @@ def test_handle_is_pickled_as_data(region):
 
 def test_sizes_of_the_objects_do_not_grow_with_the_buffer(region):
     assert sys.getsizeof(region.alloc(1)) == sys.getsizeof(region.alloc(1 << 20))
+
+
+@pytest.mark.parametrize("take", [pa.py_buffer, pa.array, pa.ipc.open_stream, np.from_dlpack, pickle.PickleBuffer])
+def test_refused_consumers_raise_the_refusal_itself(region, take):
+    buffer = region.alloc(64)
+    with buffer.borrow_unique() as view:
+        with pytest.raises(BorrowConflict) as conflict:
+            take(buffer)
+        assert [h.kind for h in conflict.value.holders] == ["unique"]
+    with pytest.raises(StaleView):
+        take(view)
+    buffer.free()
+    with pytest.raises(StaleHandle):
+        take(buffer)

@@ -344,8 +344,18 @@ def test_bad_indices_are_refused(region):
         buffer[4]
     with pytest.raises(InvalidArgument):
         buffer[::2]
-    with pytest.raises(ZeroDivisionError):
-        buffer[_Raises() :]
+    for use in (lambda: buffer[_Raises() :], lambda: buffer[_Raises()]):
+        with pytest.raises(ZeroDivisionError):
+            use()
+    with buffer.borrow_unique() as view:
+        for use in (
+            lambda: view[_Raises()],
+            lambda: view[: _Raises()],
+            lambda: view.__setitem__(0, _Raises()),
+            lambda: view.__setitem__(_Raises(), 0),
+        ):
+            with pytest.raises(ZeroDivisionError):
+                use()
     assert held(buffer) == 0
 
 
