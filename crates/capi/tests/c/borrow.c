@@ -1,4 +1,5 @@
 #include "harness.h"
+#include "meeting.h"
 
 #include <pthread.h>
 
@@ -58,13 +59,13 @@ typedef struct shared_state {
   weaveheap_heap *heap;
   weaveheap_handle_t buffer;
   weaveheap_token_t tokens[ROUNDS];
-  pthread_barrier_t start;
+  int arrived;
 } shared_state;
 
 static void *end_all(void *given) {
   shared_state *state = (shared_state *)given;
   uintptr_t ended = 0;
-  pthread_barrier_wait(&state->start);
+  meet(&state->arrived, THREADS);
   for (int i = 0; i < ROUNDS; i++) {
     int32_t code = weaveheap_borrow_end(state->heap, state->tokens[i], NULL);
     if (code == WEAVEHEAP_OK) ended++;
@@ -85,7 +86,7 @@ static void of_two_threads_that_end_a_token_one_succeeds(void) {
     state.tokens[i] = view.token;
   }
   pthread_t threads[THREADS];
-  pthread_barrier_init(&state.start, NULL, THREADS);
+  state.arrived = 0;
   for (int i = 0; i < THREADS; i++) REQUIRE(pthread_create(&threads[i], NULL, end_all, &state) == 0);
   uintptr_t ended = 0;
   for (int i = 0; i < THREADS; i++) {
@@ -93,7 +94,6 @@ static void of_two_threads_that_end_a_token_one_succeeds(void) {
     pthread_join(threads[i], &result);
     ended += (uintptr_t)result;
   }
-  pthread_barrier_destroy(&state.start);
   CHECK(ended == ROUNDS);
   OK(weaveheap_region_close(state.heap, region, &err));
   finish(state.heap);
@@ -102,7 +102,7 @@ static void of_two_threads_that_end_a_token_one_succeeds(void) {
 static void *write_alone(void *given) {
   shared_state *state = (shared_state *)given;
   uintptr_t wrong = 0;
-  pthread_barrier_wait(&state->start);
+  meet(&state->arrived, THREADS);
   for (int done = 0; done < ROUNDS;) {
     weaveheap_view_mut view;
     int32_t code = weaveheap_borrow_unique(state->heap, state->buffer, &view, NULL);
@@ -124,14 +124,13 @@ static void unique_borrows_of_many_threads_lose_no_write(void) {
   weaveheap_handle_t region = some_region(state.heap);
   state.buffer = some_buffer(state.heap, region, 64);
   pthread_t threads[THREADS];
-  pthread_barrier_init(&state.start, NULL, THREADS);
+  state.arrived = 0;
   for (int i = 0; i < THREADS; i++) REQUIRE(pthread_create(&threads[i], NULL, write_alone, &state) == 0);
   for (int i = 0; i < THREADS; i++) {
     void *wrong;
     pthread_join(threads[i], &wrong);
     CHECK(wrong == NULL);
   }
-  pthread_barrier_destroy(&state.start);
   weaveheap_view view;
   OK(weaveheap_borrow_shared(state.heap, state.buffer, &view, &err));
   uint64_t count;

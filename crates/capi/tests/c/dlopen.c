@@ -1,5 +1,6 @@
 /* Loads the library, uses it, closes it while a thread that used it lives and while a view of it is mapped, and loads it
  * again: `dlclose` must be safe. Not linked with the library; its path is the argument. */
+#include "meeting.h"
 #include "weaveheap.h"
 
 #include <dlfcn.h>
@@ -10,7 +11,7 @@
 
 #define FUNCTION(library, name) __typeof__(&name) name##_ = (__typeof__(&name))dlsym(library, #name)
 
-static pthread_barrier_t used, closed;
+static int used, closed;
 static void *library;
 static const uint8_t *bytes;
 
@@ -40,8 +41,8 @@ static void *use(void *result) {
   weaveheap_log_id_t id = weaveheap_log_register_(ignore, NULL, WEAVEHEAP_LOG_TRACE, NULL);
   if (weaveheap_log_unregister_(id, NULL) != WEAVEHEAP_OK) *(int *)result = 2;
   weaveheap_heap_release_(heap);
-  pthread_barrier_wait(&used);
-  pthread_barrier_wait(&closed);
+  meet(&used, 2);
+  meet(&closed, 2);
   return NULL;
 }
 
@@ -51,14 +52,12 @@ int main(int argc, char **argv) {
   pthread_t thread;
   library = dlopen(argv[1], RTLD_NOW | RTLD_LOCAL);
   if (library == NULL) return fprintf(stderr, "%s\n", dlerror()), 2;
-  pthread_barrier_init(&used, NULL, 2);
-  pthread_barrier_init(&closed, NULL, 2);
   if (pthread_create(&thread, NULL, use, &result) != 0) return 2;
-  pthread_barrier_wait(&used);
+  meet(&used, 2);
   if (dlclose(library) != 0) return 3;
   int sum = 0;
   for (int i = 0; bytes != NULL && i < 4096; i++) sum += bytes[i];
-  pthread_barrier_wait(&closed);
+  meet(&closed, 2);
   pthread_join(thread, NULL);
   library = dlopen(argv[1], RTLD_NOW | RTLD_LOCAL);
   if (library == NULL) return 4;

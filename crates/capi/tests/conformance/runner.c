@@ -3,11 +3,8 @@
  *     runner FOLDER           every case of FOLDER/cases must pass
  *     runner FOLDER --wrong   every case of FOLDER/wrong must fail where it says
  *
- * The operations are in operations.h, the JSON reader in json.h. */
-#define _XOPEN_SOURCE 700
+ * The operations are in operations.h, what a running case has in case.h, the JSON reader in json.h. */
 #include "operations.h"
-
-#include <dirent.h>
 
 static const char *const NEEDS[] = {"shared",     "two_attachments", "tokens",   "region_handles", "buffer_info",
                                     "address",    "raw_text",        "validate_text"};

@@ -24,7 +24,7 @@ pub fn by_pkg_config(ctx: &Ctx, prefix: &Path) -> Result<()> {
     };
     let Some(pkg_config) = ctx.tool(&tool)? else { return Ok(()) };
     let mut command = Command::new(pkg_config);
-    command.args(["--cflags", "--libs", "weaveheap = 0.1.0"]);
+    command.args(["--cflags", "--libs", concat!("weaveheap = ", env!("CARGO_PKG_VERSION"))]);
     command.env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig"));
     let flags = ctx.output("pkg-config weaveheap", &mut command)?;
     let folder = ctx.target().join("capi").join("samples");
@@ -35,7 +35,7 @@ pub fn by_pkg_config(ctx: &Ctx, prefix: &Path) -> Result<()> {
         let name = source.file_stem().context("a source without a name")?.to_string_lossy().into_owned();
         let binary = folder.join(&name);
         let mut compile = compiler(ctx, false)?;
-        compile.arg("-std=c11").arg(&source).args(flags.split_whitespace()).arg("-o").arg(&binary);
+        compile.args(["-std=c11", "-Wpedantic"]).arg(&source).args(flags.split_whitespace()).arg("-o").arg(&binary);
         ctx.run(&format!("compile {name}.c by pkg-config"), &mut compile)?;
         let variable = if cfg!(target_os = "macos") { "DYLD_LIBRARY_PATH" } else { "LD_LIBRARY_PATH" };
         let output = ctx.output(&name, Command::new(&binary).env(variable, prefix.join("lib")))?;
