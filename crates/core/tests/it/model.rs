@@ -344,10 +344,10 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(config(40))]
+    #![proptest_config(config(24))]
 
     #[test]
-    fn both_kinds_of_heap_agree_with_a_plain_model(program in prop::collection::vec(operation(), 1..80)) {
+    fn both_kinds_of_heap_agree_with_a_plain_model(program in prop::collection::vec(operation(), 1..60)) {
         for (heap, _folder) in heaps() {
             run(&program, heap);
         }
