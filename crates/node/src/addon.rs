@@ -2,7 +2,8 @@
 //! that are under way. When the environment ends, nothing stays borrowed (worker termination included).
 //!
 //! All of it belongs to the environment's thread. What a view points at stays mapped while the environment lives,
-//! because a native operation that was under way when the view was released may still write there (V4).
+//! because a native operation that was under way when the view was released may still write there (V4). Heaps that were
+//! detached are kept for that within bounds: without any, a program that opens heap after heap would be refused one day.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
@@ -28,6 +29,9 @@ static OBJECTS: Mutex<Option<HashMap<usize, usize>>> = Mutex::new(None);
 /// Numbers that a function gives beside its result, written where JavaScript reads them without a call: a bigint and
 /// three numbers.
 pub const SCRATCH_BYTES: usize = 32;
+
+/// How many shared heaps stay mapped after they were detached.
+const SHARED_PINS: usize = 16;
 
 /// One JavaScript heap object.
 pub struct HeapEntry {
@@ -179,8 +183,28 @@ impl Addon {
         let Some(entry) = entry else { return };
         self.owned_regions.borrow_mut().retain(|(heap, _)| *heap != number);
         if entry.viewed.get() {
-            self.pins.borrow_mut().push(entry.heap.clone());
+            self.pin(entry.heap.clone());
         }
+    }
+
+    /// Keeps a heap mapped that was shown to JavaScript. A mapped heap keeps its place in the tables of its segment, and
+    /// those of a shared one are others' too: of these the last ones are kept.
+    fn pin(&self, heap: Heap) {
+        let mut pins = self.pins.borrow_mut();
+        pins.push(heap);
+        if pins.iter().filter(|pin| pin.is_shared()).count() > SHARED_PINS {
+            if let Some(oldest) = pins.iter().position(Heap::is_shared) {
+                pins.remove(oldest);
+            }
+        }
+    }
+
+    /// The process has no room for one more heap: unmaps the older half of those that only stay mapped for operations
+    /// that may be under way. False if there are none.
+    pub fn make_room(&self) -> bool {
+        let mut pins = self.pins.borrow_mut();
+        let older = pins.len().div_ceil(2);
+        pins.drain(..older).count() > 0
     }
 
     /// The heap object was collected. The heap is forgotten, at once or when its last view ends (H9).

@@ -32,6 +32,19 @@ fn added(call: &Call, heap: Heap, owner: bool) -> Outcome {
     value::number(call.env, call.addon.add_heap(heap, owner) as f64)
 }
 
+/// Makes or opens a heap; if attachments or address space are used up, once more after making room.
+fn made(call: &Call, make: impl Fn() -> weaveheap_core::Result<Heap>) -> Outcome {
+    let heap = match make() {
+        Err(error) if is_full(&error) && call.addon.make_room() => make()?,
+        result => result?,
+    };
+    added(call, heap, true)
+}
+
+fn is_full(error: &Error) -> bool {
+    matches!(error.code(), ErrorCode::LimitReached | ErrorCode::OutOfMemory)
+}
+
 /// `heapPrivate(limit, inspect, verify, label)`: its number.
 pub fn private(call: &Call) -> Outcome {
     let mut options = options(call, 3)?.verify(call.flag(2));
@@ -41,7 +54,7 @@ pub fn private(call: &Call) -> Outcome {
     if call.flag(1) {
         options = options.inspect(true);
     }
-    added(call, options.private()?, true)
+    made(call, || options.clone().private())
 }
 
 /// `heapCreate(name, path, limit, verify, label)`: its number.
@@ -50,25 +63,25 @@ pub fn create(call: &Call) -> Outcome {
     if let Some(limit) = call.optional_size(2, "limit")? {
         options = options.limit(limit);
     }
-    let heap = match place(call)? {
+    let place = place(call)?;
+    made(call, || match &place {
         // SAFETY: this library touches bytes under borrows only; what others do is their word (F6).
-        Place::Name(name) => unsafe { options.create(&name) },
+        Place::Name(name) => unsafe { options.clone().create(name) },
         // SAFETY: as above.
-        Place::Path(path) => unsafe { options.create_path(&path) },
-    };
-    added(call, heap?, true)
+        Place::Path(path) => unsafe { options.clone().create_path(path) },
+    })
 }
 
 /// `heapOpen(name, path, label)`: its number.
 pub fn open(call: &Call) -> Outcome {
     let options = options(call, 2)?;
-    let heap = match place(call)? {
+    let place = place(call)?;
+    made(call, || match &place {
         // SAFETY: this library touches bytes under borrows only; what others do is their word (F6).
-        Place::Name(name) => unsafe { options.open(&name) },
+        Place::Name(name) => unsafe { options.clone().open(name) },
         // SAFETY: as above.
-        Place::Path(path) => unsafe { options.open_path(&path) },
-    };
-    added(call, heap?, true)
+        Place::Path(path) => unsafe { options.clone().open_path(path) },
+    })
 }
 
 /// `heapById(id)`: the number of another object for an attachment of this process.

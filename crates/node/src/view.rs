@@ -22,7 +22,8 @@ const NO_EXTERNAL_BUFFERS: sys::napi_status = sys::Status::napi_no_external_buff
 /// One borrow that JavaScript sees.
 pub struct View {
     addon: Weak<Addon>,
-    entry: Rc<HeapEntry>,
+    /// Gone when the borrow has ended: Node keeps this object until its next turn, and a heap must not wait for that.
+    entry: RefCell<Option<Rc<HeapEntry>>>,
     key: Cell<DefaultKey>,
     lease: RefCell<Option<Lease>>,
     /// The checksum of the bytes when a shared borrow of a heap with `verify` began.
@@ -44,23 +45,25 @@ impl View {
             "The bytes changed during a shared borrow: someone wrote through a view that is for reading. Borrow \
              unique to write.",
         );
-        let holders = self.entry.heap.holders(lease.handle()).unwrap_or_default();
+        let holders = lease.heap().holders(lease.handle()).unwrap_or_default();
         Some(Refusal::with_holders(error.about(lease.handle()), holders))
     }
 
-    /// Takes the view out of its environment's table and gives its lease to be ended.
-    fn take(&self) -> Option<Lease> {
+    /// Takes the view out of its environment's table and gives its lease to be ended, before the share of its heap is
+    /// dropped: that may be the heap's last, and a heap with a borrow is not detached.
+    fn take(&self) -> Option<(Lease, Option<Rc<HeapEntry>>)> {
         let lease = self.lease.borrow_mut().take()?;
-        if let Some(addon) = self.addon.upgrade() {
+        let entry = self.entry.borrow_mut().take();
+        if let (Some(addon), Some(entry)) = (self.addon.upgrade(), &entry) {
             addon.views.borrow_mut().remove(self.key.get());
-            addon.view_ended(&self.entry);
+            addon.view_ended(entry);
         }
-        Some(lease)
+        Some((lease, entry))
     }
 
     /// The environment ends: so does the borrow.
     pub fn end_at_exit(&self) {
-        if let Some(lease) = self.take() {
+        if let Some((lease, _heap)) = self.take() {
             lease.end_by_finalizer();
         }
     }
@@ -71,7 +74,7 @@ impl View {
             return;
         }
         let change = self.change();
-        if let Some(lease) = self.take() {
+        if let Some((lease, _heap)) = self.take() {
             lease.end_by_finalizer();
         }
         if let (Some(change), Some(addon)) = (change, self.addon.upgrade()) {
@@ -105,7 +108,7 @@ pub fn borrow(call: &Call) -> Outcome {
     entry.views.set(entry.views.get() + 1);
     let view = Rc::new(View {
         addon: call.addon.downgrade(),
-        entry,
+        entry: RefCell::new(Some(entry)),
         key: Cell::new(DefaultKey::null()),
         lease: RefCell::new(Some(lease)),
         checksum,
@@ -255,7 +258,7 @@ fn end_of_copy(call: &Call, view: &View, bytes: Option<(*mut u8, usize)>, array:
     // SAFETY: as above; it is not used again.
     unsafe { sys::napi_delete_reference(call.env, reference) };
     let change = view.change();
-    let Some(mut lease) = view.take() else { return value::boolean(call.env, false) };
+    let Some((mut lease, _heap)) = view.take() else { return value::boolean(call.env, false) };
     let mut lost = false;
     if lease.kind() == BorrowKind::Unique {
         match (bytes, lease.as_mut_slice()) {

@@ -253,6 +253,20 @@ test('a heap object that is dropped ends its attachment, at once or after its la
   Heap.remove('dropped');
 });
 
+test('heaps come and go by the thousand', () => {
+  const heap = Heap.create('visited', { limit: 1 << 24 });
+  heap.publish('buffer', heap.region().string('seen').handle);
+  for (let round = 0; round < 2500; round += 1) {
+    const visitor = Heap.open('visited');
+    visitor.buffer(visitor.lookup('buffer')).withShared(({ bytes }) => assert.equal(bytes.length, 4));
+    visitor.detach();
+  }
+  assert.ok(heap.stats().attachments.length <= 1024);
+  heap.check();
+  heap.detach();
+  Heap.remove('visited');
+});
+
 test('names lead to handles', async () => {
   const heap = Heap.private();
   const region = heap.region();
