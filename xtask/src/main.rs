@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask setup | demo | test | check | gen | picture`.
+//! The project's own commands: `cargo xtask demo | test | check | setup | gen | install | picture`.
 
 mod check;
 mod ctx;
@@ -26,20 +26,22 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Hand one real table from Rust to Python to Node through a shared heap, and prove that nothing was copied.
+    Demo {
+        /// The size of the table, like 64M or 1G.
+        #[arg(long, default_value = "1G", value_parser = demo::parse_size)]
+        size: u64,
+    },
     /// Run every test, or those of some parts.
     Test {
         /// The parts; all of them if none is named.
         #[arg(value_name = "PART", value_parser = test::part_names())]
         parts: Vec<String>,
     },
-    /// Draw the demo's output for the README.
-    Picture {
-        /// The size of the table, like 64M or 1G.
-        #[arg(long, default_value = "1G", value_parser = demo::parse_size)]
-        size: u64,
-    },
     /// Check what needs no test: generated files, format, lints, paths of this machine, other systems.
     Check,
+    /// Install and build what the demo and the packages need, so that the other commands start at once.
+    Setup,
     /// Write the files that are generated.
     Gen,
     /// Build the C library and lay it out under a folder, as pkg-config and CMake look for it.
@@ -47,10 +49,8 @@ enum Command {
         /// The folder; what it holds of an earlier installation is replaced.
         prefix: std::path::PathBuf,
     },
-    /// Install and build what the demo and the packages need, so that the other commands start at once.
-    Setup,
-    /// Hand one real table from Rust to Python to Node through a shared heap, and prove that nothing was copied.
-    Demo {
+    /// Draw the demo's output for the README.
+    Picture {
         /// The size of the table, like 64M or 1G.
         #[arg(long, default_value = "1G", value_parser = demo::parse_size)]
         size: u64,

@@ -129,7 +129,7 @@ impl Stage<'_> {
             arrow_allocated: python.2,
             arrow_peak: python.3,
             outside: python_open.outside + node_open.outside,
-            handover: vec![python_open.step("Rust to Python"), node_open.step("Python to Node")],
+            handover: [python_open.step("Rust to Python"), node_open.step("Python to Node")],
             memory,
             peers,
         })
@@ -218,11 +218,7 @@ impl Stage<'_> {
             "the refusal names {holders:?}, not Node's process {node}"
         );
         screen::holds("while Node's view lives, closing is refused, and the refusal says who holds it:");
-        screen::quote(
-            &console::style(format!("  {}: {}", text(&refused, "code")?, text(&refused, "message")?))
-                .yellow()
-                .to_string(),
-        );
+        screen::warning(&format!("{}: {}", text(&refused, "code")?, text(&refused, "message")?));
 
         let released = self.node.ask("release", "released")?;
         ensure!(released["kept"] == 0, "an array that Node kept has {} bytes after the release", released["kept"]);

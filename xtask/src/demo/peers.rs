@@ -23,6 +23,8 @@ pub struct Peer {
     pub name: &'static str,
     /// The size of the table that was handed over, in bytes of Arrow.
     pub bytes: u64,
+    /// True if Node receives it, false if Python does.
+    pub to_node: bool,
     /// From the rows at the sender to rows that the receiver can read.
     pub ms: f64,
 }
@@ -82,7 +84,8 @@ fn json(programs: &Programs, bytes: u64) -> Result<Peer> {
 }
 
 fn peer(name: &'static str, event: &Value) -> Result<Peer> {
-    let peer = Peer { name, bytes: whole(event, "bytes")?, ms: number(event, "ms")? };
+    let peer =
+        Peer { name, to_node: name.contains("to Node"), bytes: whole(event, "bytes")?, ms: number(event, "ms")? };
     screen::remark(&format!("measured: {name}, {} in {}", screen::bytes(peer.bytes), screen::millis(peer.ms)));
     Ok(peer)
 }

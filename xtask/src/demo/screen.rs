@@ -33,7 +33,7 @@ pub fn table(headers: &[&str], rows: &[Vec<String>]) {
             let gap = " ".repeat(width.saturating_sub(measure_text_width(cell)));
             if index == 0 { format!("{cell}{gap}") } else { format!("{gap}{cell}") }
         });
-        padded.collect::<Vec<_>>().join("   ")
+        padded.collect::<Vec<_>>().join("   ").trim_end().to_owned()
     };
     println!("  {}", style(aligned(headers.iter().map(|header| header.to_string()).collect())).cyan().bold());
     for row in rows {
@@ -44,8 +44,25 @@ pub fn table(headers: &[&str], rows: &[Vec<String>]) {
 /// Text of another program, indented.
 pub fn quote(text: &str) {
     for line in text.lines() {
-        println!("  {line}");
+        println!("{}", format!("  {line}").trim_end());
     }
+}
+
+/// A message of the library, on as many lines as it needs.
+pub fn warning(text: &str) {
+    let limit = usize::from(width()).saturating_sub(6);
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        if !line.is_empty() && measure_text_width(&line) + 1 + measure_text_width(word) > limit {
+            println!("    {}", style(&line).yellow());
+            line.clear();
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    println!("    {}", style(&line).yellow());
 }
 
 /// A check that was made: what holds.
