@@ -451,9 +451,10 @@ impl Attachment {
         }
     }
 
-    /// The heap's lock, if this process is attached.
+    /// The heap's lock, if this process is attached. The thread has its record before: taking one needs the lock too.
     pub(crate) fn locked(&self) -> Result<Locked<'_>> {
         self.check_attached()?;
+        self.tcb()?;
         Locked::take(self)
     }
 }

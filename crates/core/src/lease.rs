@@ -135,6 +135,28 @@ mod tests {
     use crate::{BorrowKind, ErrorCode, Heap, Init, RegionOptions};
 
     #[test]
+    fn first_call_of_a_thread_may_be_refused_under_the_lock() {
+        let heap = Heap::private().unwrap();
+        let region = heap.create_region(&RegionOptions::new()).unwrap();
+        let buffer = heap.alloc(region, 64, 64, Init::Zeroed).unwrap();
+        let lease = heap.borrow(buffer, BorrowKind::Shared).unwrap();
+        let calls: [fn(&Heap, crate::Handle) -> crate::Result<()>; 4] = [
+            |heap, _| heap.publish("name", crate::Handle::NULL),
+            |heap, region| heap.close(region),
+            |heap, region| heap.reset(region),
+            |heap, _| heap.close(crate::Handle::NULL),
+        ];
+        let expected = [ErrorCode::StaleHandle, ErrorCode::Borrowed, ErrorCode::Borrowed, ErrorCode::StaleHandle];
+        for (call, expected) in calls.into_iter().zip(expected) {
+            let other = heap.clone();
+            let refused = std::thread::spawn(move || call(&other, region).unwrap_err()).join().unwrap();
+            assert_eq!(refused.code(), expected);
+            assert!(!refused.to_string().contains("lock"), "{refused}");
+        }
+        lease.end();
+    }
+
+    #[test]
     fn token_of_a_lease_or_guard_ends_nothing() {
         let heap = Heap::private().unwrap();
         let region = heap.create_region(&RegionOptions::new()).unwrap();
