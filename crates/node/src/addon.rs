@@ -192,10 +192,10 @@ impl Addon {
     fn pin(&self, heap: Heap) {
         let mut pins = self.pins.borrow_mut();
         pins.push(heap);
-        if pins.iter().filter(|pin| pin.is_shared()).count() > SHARED_PINS {
-            if let Some(oldest) = pins.iter().position(Heap::is_shared) {
-                pins.remove(oldest);
-            }
+        let shared = pins.iter().filter(|pin| pin.is_shared()).count();
+        let oldest = pins.iter().position(Heap::is_shared).filter(|_| shared > SHARED_PINS);
+        if let Some(oldest) = oldest {
+            pins.remove(oldest);
         }
     }
 
