@@ -385,12 +385,12 @@ def test_large_allocations_let_other_threads_run(heap):
     with heap.region() as region:
         thread.start()
         start = time.monotonic()
-        large = region.alloc(512 << 20)
-        dirty = region.alloc_from(bytes(256 << 20))
+        large = region.alloc(192 << 20)
+        dirty = region.alloc_from(bytes(128 << 20))
         end = time.monotonic()
         stop.set()
         thread.join()
-        assert len(large) + len(dirty) == 768 << 20
+        assert len(large) + len(dirty) == 320 << 20
     during = [t for t in ticks if start < t < end]
     assert len(during) >= 5 or end - start < 0.05
 
