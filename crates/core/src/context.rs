@@ -204,22 +204,24 @@ impl Attachment {
         }
     }
 
+    /// Counts in the region of a buffer that the caller holds a borrow of, which keeps the region open.
+    pub(crate) fn count_held(&self, buffer: Handle, counts: &[(usize, u64)]) {
+        let Some(tcb) = self.tcb_for_end() else { return };
+        let owner = self.segment.get::<Slot>(buffer.index()).map_or(0, |slot| slot.owner.acquire());
+        let context = match self.context(tcb, owner) {
+            Some(context) => Some(context),
+            None => self.context_slow(tcb, owner).ok(),
+        };
+        match context {
+            Some(context) => counts.iter().for_each(|(c, n)| context.counters[*c].count(*n)),
+            None => counts.iter().for_each(|(c, n)| self.count_on_record(tcb, *c, *n)),
+        }
+    }
+
     pub(crate) fn count_copy(&self, buffer: Handle, reason: CopyReason, bytes: u64) {
         if let Ok(tcb) = self.tcb() {
             let at = reason as usize;
             self.count_in_region(tcb, buffer, &[(counter::COPIES + at, 1), (counter::COPY_BYTES + at, bytes)]);
-        }
-    }
-
-    pub(crate) fn count_view(&self, buffer: Handle) {
-        if let Ok(tcb) = self.tcb() {
-            self.count_in_region(tcb, buffer, &[(counter::VIEWS, 1)]);
-        }
-    }
-
-    pub(crate) fn count_finalized(&self, buffer: Handle) {
-        if let Some(tcb) = self.tcb_for_end() {
-            self.count_in_region(tcb, buffer, &[(counter::FINALIZED, 1)]);
         }
     }
 }

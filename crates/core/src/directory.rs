@@ -64,8 +64,14 @@ fn read(record: &NameRecord) -> Option<NameInfo> {
 
 impl Attachment {
     fn find_name(&self, name: &str) -> Option<(&NameRecord, Handle)> {
+        // Names are compared as the words that they are kept in: a full directory has thousands.
+        let (length, words) = (name.len() as u64, ledger::text_words(name));
+        let same = |record: &NameRecord| {
+            record.length.acquire() == length
+                && record.name.iter().zip(words).all(|(word, want)| word.relaxed() == want)
+        };
         (0..self.segment.used(Table::Names)).find_map(|index| {
-            let record = self.segment.get::<NameRecord>(index)?;
+            let record = self.segment.get::<NameRecord>(index).filter(|record| same(record))?;
             read(record).filter(|info| info.name == name).map(|info| (record, info.handle))
         })
     }
@@ -106,7 +112,8 @@ impl Attachment {
     fn unused_name(&self) -> Option<&NameRecord> {
         (0..self.segment.used(Table::Names)).find_map(|index| {
             let record = self.segment.get::<NameRecord>(index)?;
-            let unused = read(record).is_none_or(|info| !is_live(&self.segment, info.handle));
+            let handle = Handle::from_bits(record.handle.acquire());
+            let unused = record.length.acquire() == 0 || !is_live(&self.segment, handle);
             unused.then_some(record)
         })
     }

@@ -6,7 +6,7 @@
 
 use crate::attachment::Attachment;
 use crate::error::{Error, ErrorCode, Result};
-use crate::layout::JOURNAL;
+use crate::layout::{JOURNAL, Table};
 use crate::segment::{Segment, corrupt};
 use crate::sync::{Patience, Word};
 
@@ -33,10 +33,14 @@ impl<'a> Locked<'a> {
         let segment = &attachment.segment;
         let lock = &segment.header().lock;
         let mine = lock_word(attachment.index, attachment.sequence);
+        let attachments = u64::from(segment.capacity(Table::Attachments));
         let mut patience = Patience::long();
         let stolen = loop {
             match lock.cas(0, mine) {
                 Ok(_) => break false,
+                Err(holder) if holder & 0xffff > attachments || holder & 0xffff == 0 => {
+                    return Err(corrupt(format!("the lock's word is {holder:#x}, which no attachment writes")));
+                }
                 Err(holder) => {
                     if patience.suspicious() && attachment.lock_holder_is_dead(holder) && lock.cas(holder, mine).is_ok()
                     {

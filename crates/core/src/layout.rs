@@ -184,6 +184,20 @@ impl Table {
         Table::Names,
     ];
 
+    /// What the records are, in messages.
+    pub(crate) const fn noun(self) -> &'static str {
+        match self {
+            Table::Attachments => "attachments",
+            Table::Threads => "threads",
+            Table::Entries | Table::EntryPages => "live borrows",
+            Table::Regions => "regions",
+            Table::Contexts => "threads that use regions",
+            Table::Slots | Table::Blocks => "buffers",
+            Table::Chunks => "chunks of regions",
+            Table::Names => "published names",
+        }
+    }
+
     /// Bytes of a record; a power of two, so that a granule holds a whole number of them.
     pub(crate) const fn record(self) -> u64 {
         match self {

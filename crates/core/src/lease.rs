@@ -7,6 +7,7 @@ use crate::attachment::Attachment;
 use crate::error::Result;
 use crate::handle::{Handle, Token};
 use crate::heap::Heap;
+use crate::layout::counter;
 use crate::snapshot::BorrowKind;
 
 /// A borrow that a token ends: where the bytes are, and the token.
@@ -97,12 +98,13 @@ impl Lease {
 
     /// Counts a native view made of this borrow (N1).
     pub fn count_view(&self) {
-        self.attachment.count_view(self.handle);
+        self.attachment.count_held(self.handle, &[(counter::VIEWS, 1)]);
     }
 
     /// Counts a copy of bytes of this borrow (N1).
     pub fn count_copy(&self, reason: crate::runtime::CopyReason, bytes: u64) {
-        self.attachment.count_copy(self.handle, reason, bytes);
+        let at = reason as usize;
+        self.attachment.count_held(self.handle, &[(counter::COPIES + at, 1), (counter::COPY_BYTES + at, bytes)]);
     }
 
     /// Ends the borrow now.
@@ -110,7 +112,7 @@ impl Lease {
 
     /// Ends the borrow from a finalizer, and counts that (N1).
     pub fn end_by_finalizer(self) {
-        self.attachment.count_finalized(self.handle);
+        self.attachment.count_held(self.handle, &[(counter::FINALIZED, 1)]);
     }
 }
 

@@ -174,10 +174,12 @@ pub(crate) fn take_record<'s, R: Record>(
     }
     let index = change.get(&table.used);
     let index = u32::try_from(index).ok().filter(|i| *i < segment.capacity(R::TABLE)).ok_or_else(|| {
-        let (name, capacity) = (format!("{:?}", R::TABLE).to_lowercase(), segment.capacity(R::TABLE));
+        let (noun, capacity) = (R::TABLE.noun(), segment.capacity(R::TABLE));
         Error::with_message(
             ErrorCode::LimitReached,
-            format!("the heap's table of {name} is full ({capacity} records): close or detach what is no longer used"),
+            format!(
+                "the heap's table for {noun} is full ({capacity} records): end, close or detach what is no longer used"
+            ),
         )
     })?;
     ensure_extent(locked, R::TABLE, index)?;

@@ -198,12 +198,6 @@ impl<'py> Source<'py> {
         self.view.len as usize
     }
 
-    /// True if there are no bytes.
-    #[cfg_attr(not(test), expect(dead_code, reason = "goes with `len`"))]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// The bytes, with the interpreter lock held as long as they are used.
     pub fn as_slice(&self) -> &[u8] {
         // SAFETY: the exporter keeps `len` bytes there until the release, and self is not sent to other threads: the

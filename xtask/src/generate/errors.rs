@@ -1,6 +1,8 @@
 //! The error list: `spec/errors.toml` is read here and becomes the Rust enum and the page in the docs (F3).
 
 use std::fmt::Write;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -55,9 +57,26 @@ fn parse(text: &str) -> Result<Vec<ErrorEntry>> {
 pub fn generate(ctx: &Ctx) -> Result<Vec<Generated>> {
     let entries = entries(ctx)?;
     Ok(vec![
-        Generated::new("crates/core/src/error_code.rs", rust_enum(&entries)?),
+        Generated::new("crates/core/src/error_code.rs", formatted(ctx, &rust_enum(&entries)?)?),
         Generated::new("docs/errors.md", page(&entries)?),
     ])
+}
+
+/// Rust source as `cargo fmt` leaves it, so that the two never disagree.
+fn formatted(ctx: &Ctx, source: &str) -> Result<String> {
+    let mut child = Command::new("rustfmt")
+        .args(["--edition", "2024", "--emit", "stdout", "--config-path"])
+        .arg(ctx.path("rustfmt.toml"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("rustfmt does not start: `rustup component add rustfmt`")?;
+    child.stdin.take().context("rustfmt takes no input")?.write_all(source.as_bytes())?;
+    let output = child.wait_with_output()?;
+    if !output.status.success() {
+        bail!("rustfmt refused what was generated");
+    }
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 fn rust_enum(entries: &[ErrorEntry]) -> Result<String> {
