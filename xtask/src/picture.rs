@@ -19,6 +19,8 @@ const FOREGROUND: &str = "#d6deeb";
 
 /// Runs the demo at this size and draws its output.
 pub fn draw(ctx: &Ctx, size: u64) -> Result<()> {
+    // Before, so that the picture shows the demo and not the time that a compiler takes.
+    crate::demo::ready(ctx)?;
     let mut demo = Command::new(std::env::current_exe().context("cannot find this program")?);
     demo.current_dir(ctx.root())
         .args(["demo", "--size", &size.to_string()])
