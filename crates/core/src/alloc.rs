@@ -97,6 +97,8 @@ impl Attachment {
                 };
             }
             if control::status(word) != control::CLOSING {
+                // This thread's mark may have been what kept the region from being freed.
+                crate::arena::finish_draining(self, index, control::epoch(word))?;
                 return Err(self.stale(tcb, handle));
             }
             if !patience.wait() {
@@ -123,7 +125,8 @@ impl Attachment {
     ) -> Result<std::result::Result<Handle, Short>> {
         let region = self.segment.record::<RegionRecord>(control::region(owner))?;
         let head = context.head(class);
-        context.busy.set_relaxed(busy::ALLOC | head.saturating_sub(1));
+        // No slot yet is a number that no slot has.
+        context.busy.set_relaxed(busy::ALLOC | head.wrapping_sub(1) & 0xffff_ffff);
         // Pairs with the closer's fence: it waits for the mark, or we see its change of control.
         sync::light();
         if !control::lives(region.control.acquire(), owner) {
@@ -273,7 +276,12 @@ impl Attachment {
         let need = (class::size(class) + if align > class::UNIT { align } else { 0 }).div_ceil(GRANULE);
         let mut change = locked.change();
         let (run, fresh) = match take_spare(&mut change, segment, region, need)? {
-            Some(run) => (run, false),
+            Some(run) => {
+                // A reset may have come before the pages of a large buffer were allocated.
+                pages::commit_pages(segment, run)?;
+                pages::mark_committed(&mut change, segment, run);
+                (run, false)
+            }
             None => {
                 let reserved = change.get(&region.granules);
                 let wanted = (reserved / 2 + 1).next_power_of_two().clamp(1, MAX_CHUNK).max(need);

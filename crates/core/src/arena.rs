@@ -311,7 +311,6 @@ impl Attachment {
     }
 
     pub(crate) fn region_collected(&self, handle: Handle) -> bool {
-        let Some(tcb) = self.tcb_for_end() else { return false };
         if self.is_detached() {
             return false;
         }
@@ -319,7 +318,9 @@ impl Attachment {
         if !open || self.region_close_when_idle(handle).is_err() {
             return false;
         }
-        self.count_on_record(tcb, counter::COLLECTED, 1);
+        if let Some(tcb) = self.tcb_for_end() {
+            self.count_on_record(tcb, counter::COLLECTED, 1);
+        }
         tracing::info!(region = %handle, "a region was collected while it was open; it closes when idle");
         true
     }

@@ -255,7 +255,11 @@ impl Attachment {
         registry.retain(|_, known| known.strong_count() > 0);
         registry.insert(attachment.segment.identity.id, attachment.weak());
         drop(registry);
-        crate::recovery::recover_dead(&attachment)?;
+        match crate::recovery::recover_dead(&attachment) {
+            // A stopped process is in the way of one recovery; whoever meets the dead next tries again.
+            Err(error) if error.code() == ErrorCode::Borrowed => tracing::warn!(%error, "recovery was put off"),
+            recovered => recovered?,
+        }
         Ok(attachment)
     }
 
@@ -411,6 +415,11 @@ impl Attachment {
     pub(crate) fn lock_holder_is_dead(&self, word: u64) -> bool {
         let Some(index) = (word as u16).checked_sub(1) else { return false };
         let sequence = (word >> 16) as u32;
+        if index == self.index {
+            // The liveness byte is ours alone: a word with our index that is not ours is our dead predecessor's.
+            let shared = self.segment.source() == Source::Shared;
+            return shared && (self.sequence == 0 || sequence != self.sequence);
+        }
         match self.segment.get::<AttachmentRecord>(u32::from(index)) {
             // A process that dies while it attaches has no record yet, but had its byte.
             None => self.byte_is_free(index),

@@ -173,6 +173,11 @@ impl Attachment {
             if !control::lives(region.control.acquire(), owner) {
                 self.undo(slot, entry, word, handle.generation(), kind);
                 self.free_entry(tcb, index, entry, word);
+                // This begin may have been what kept the region from being freed.
+                let control = region.control.acquire();
+                if control::epoch(control) == control::epoch(owner) {
+                    self.after_end(region, owner, control)?;
+                }
                 match self.closing(region, owner, &mut patience) {
                     Some(refusal) => return Ok(Err(refusal)),
                     None => continue,

@@ -73,7 +73,7 @@ fn take_spare_where(
     let mut link = change.get(&region.spare_chunks);
     for _ in 0..segment.capacity(Table::Chunks) {
         let Some((index, chunk)) = segment.linked::<Chunk>(link)? else { return Ok(None) };
-        let run = chunk_run(change, chunk);
+        let mut run = chunk_run(change, chunk);
         if !fits(run.count) {
             link = change.get(&chunk.next);
             continue;
@@ -84,6 +84,13 @@ fn take_spare_where(
             unlink_chunk(change, segment, region, chunk)?;
             link_chunk(change, segment, region, index, chunk)?;
         }
+        if run.count == 0
+            || run.first < segment.geometry.fixed_granules
+            || run.first + run.count > segment.geometry.granules
+        {
+            return Err(corrupt(format!("chunk {index} is of granules {} and {} more", run.first, run.count)));
+        }
+        run.needs_commit = segment.source() == Source::Shared && !pages::all_bits(segment, run.first, run.count);
         return Ok(Some((run, u64::from(index))));
     }
     Err(corrupt("a region's chunks have a loop".to_string()))

@@ -185,6 +185,8 @@ impl Attachment {
             context.busy.set_release(0);
             let closing = control::status(word) == control::CLOSING && control::epoch(word) == control::epoch(owner);
             if !closing {
+                // This thread's mark may have been what kept the region from being freed.
+                crate::arena::finish_draining(self, control::region(owner), control::epoch(owner))?;
                 return Err(self.stale(tcb, handle));
             }
             if !patience.wait() {

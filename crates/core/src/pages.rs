@@ -100,7 +100,7 @@ pub(crate) struct Run {
 pub(crate) fn take(change: &mut Change<'_>, segment: &Segment, count: u64) -> Result<Run> {
     let header = segment.header();
     let granules = segment.geometry.granules;
-    let hint = change.get(&header.hint).min(granules);
+    let hint = change.get(&header.hint).clamp(segment.geometry.fixed_granules, granules);
     let found = find_run(segment, hint, granules, count)
         .or_else(|| find_run(segment, segment.geometry.fixed_granules, granules, count))
         .ok_or_else(|| out_of_memory(segment, count))?;
@@ -116,7 +116,8 @@ pub(crate) fn take(change: &mut Change<'_>, segment: &Segment, count: u64) -> Re
     Ok(Run { first: found, count, fresh, needs_commit })
 }
 
-fn all_bits(segment: &Segment, first: u64, count: u64) -> bool {
+/// Whether all pages of a run are allocated.
+pub(crate) fn all_bits(segment: &Segment, first: u64, count: u64) -> bool {
     (first..first + count).all(|granule| bit(segment, segment.geometry.committed_bits, granule))
 }
 

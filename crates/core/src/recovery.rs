@@ -4,7 +4,7 @@
 use crate::arena;
 use crate::attachment::Attachment;
 use crate::context::{busy, push_slot};
-use crate::error::Result;
+use crate::error::{Error, ErrorCode, Result};
 use crate::handle::Handle;
 use crate::journal::Locked;
 use crate::layout::*;
@@ -135,7 +135,12 @@ fn end_for_the_dead(locked: &Locked<'_>, seen: &ledger::Seen) -> Result<()> {
             if seen.phase() == phase::HELD { state::of(generation) | state::POISONED } else { state::of(generation) };
         let _ = slot.state.cas_full(held, next);
     } else {
-        recount(locked, seen, slot)?;
+        if !recount(locked, seen, slot)? {
+            let who = locked.attachment.describe(seen.attachment);
+            let message =
+                format!("what {who} held cannot be counted yet: another process stopped in the middle of a borrow");
+            return Err(Error::with_message(ErrorCode::Borrowed, message).about(seen.handle));
+        }
     }
     if seen.phase() == phase::HELD {
         // It was counted as begun.
@@ -153,15 +158,16 @@ fn end_for_the_dead(locked: &Locked<'_>, seen: &ledger::Seen) -> Result<()> {
 }
 
 /// Sets the count of a slot to the number of its live holders: whether a dead one that was beginning or ending had
-/// changed the count cannot be known, so it is counted anew while the RECOVERING bit holds everybody else off.
-fn recount(locked: &Locked<'_>, dead: &ledger::Seen, slot: &Slot) -> Result<()> {
+/// changed the count cannot be known, so it is counted anew while the RECOVERING bit holds everybody else off. False if a
+/// live process is stopped in the middle of a change: then nothing was done.
+fn recount(locked: &Locked<'_>, dead: &ledger::Seen, slot: &Slot) -> Result<bool> {
     let segment = locked.segment;
     let generation = dead.handle.generation();
     let mut state = slot.state.acquire();
     let marked = loop {
         let gone = state::generation(state) != generation || state & (state::FREE | state::UNIQUE) != 0;
         if gone || state & (state::COUNT | state::RECOVERING) == 0 {
-            return Ok(());
+            return Ok(true);
         }
         // Set already: left by a recoverer that died.
         match slot.state.cas_full(state, state | state::RECOVERING) {
@@ -200,7 +206,7 @@ fn recount(locked: &Locked<'_>, dead: &ledger::Seen, slot: &Slot) -> Result<()> 
     };
     // Not a store: an allocation may have swept a slot whose region is closed.
     let _ = slot.state.cas_full(marked, settled);
-    Ok(())
+    Ok(count.is_some())
 }
 
 /// Gives an attachment's thread records and pages of entries back; its contexts stay with their regions.

@@ -154,7 +154,8 @@ impl Attachment {
             let mut mine = mine.try_borrow_mut().map_err(|_| ending())?;
             mine.0.retain(|(_, _, attachment)| attachment.strong_count() > 0);
             if let Some((_, tcb, _)) = mine.0.iter().find(|(serial, ..)| *serial == self.serial) {
-                return Ok(*tcb);
+                // SAFETY: blocks of this attachment live as long as it does.
+                return if unsafe { is_alive(*tcb) } { Ok(*tcb) } else { Err(ending()) };
             }
             let tcb = self.adopt()?.as_ptr();
             mine.0.push((self.serial, tcb, self.weak()));

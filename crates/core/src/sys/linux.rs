@@ -159,7 +159,8 @@ pub(crate) fn is_dead(file: &File, index: u16, process: ProcessId, own: ProcessI
     match start_time(process.pid) {
         Ok(start) if start != process.start => true,
         Ok(_) => has_exited(process.pid),
-        Err(error) => error.kind() == io::ErrorKind::NotFound,
+        // Gone, or hidden from this user: the system's own word decides.
+        Err(error) => error.kind() == io::ErrorKind::NotFound && has_exited(process.pid),
     }
 }
 
