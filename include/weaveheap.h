@@ -345,6 +345,11 @@ typedef struct {
   uint64_t borrows;
   /** Attachments. */
   uint64_t attachments;
+  /**
+   * Places for buffers that nobody will be given any more, since a process died in the middle of an allocation or a
+   * free. Their memory comes back when the region is reset or closed.
+   */
+  uint64_t lost;
 } weaveheap_check_report;
 
 /** What a region is and holds. Set `struct_size` before the call. */
@@ -1106,7 +1111,7 @@ uint8_t *weaveheap_buffer_export(const weaveheap_heap *heap,
  * Counts a copy of a buffer's bytes that the caller made; `reason` is one of `WEAVEHEAP_COPY_*`. Copies that this library
  * makes are counted by it.
  *
- * Success: 0, and for a stale handle too, where nothing is counted.
+ * Success: 0; for a stale handle too, where the heap counts it and no region.
  * Failure: the code.
  * Threads: any.
  * Null: `heap` null is `WEAVEHEAP_ERROR_INVALID_ARGUMENT`; `err` may be null.
@@ -1116,6 +1121,31 @@ int32_t weaveheap_buffer_count_copy(const weaveheap_heap *heap,
                                     uint32_t reason,
                                     uint64_t bytes,
                                     weaveheap_error *err);
+
+/**
+ * Counts a native view that the caller made of a buffer's bytes: a slice, an array or a segment object of its language.
+ * The library sees borrows, and cannot see what is made of them.
+ *
+ * Success: 0; for a stale handle too, where the heap counts it and no region.
+ * Failure: the code.
+ * Threads: any.
+ * Null: `heap` null is `WEAVEHEAP_ERROR_INVALID_ARGUMENT`; `err` may be null.
+ */
+int32_t weaveheap_buffer_count_view(const weaveheap_heap *heap,
+                                    weaveheap_handle_t buffer,
+                                    weaveheap_error *err);
+
+/**
+ * Counts a view whose borrow a finalizer of the caller's language is about to end, and not the program.
+ *
+ * Success: 0; for a stale handle too, where the heap counts it and no region.
+ * Failure: the code.
+ * Threads: any.
+ * Null: `heap` null is `WEAVEHEAP_ERROR_INVALID_ARGUMENT`; `err` may be null.
+ */
+int32_t weaveheap_buffer_count_finalized(const weaveheap_heap *heap,
+                                         weaveheap_handle_t buffer,
+                                         weaveheap_error *err);
 
 /* ---- Strings --------------------------------------------------------------------------------------------- */
 

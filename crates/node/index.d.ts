@@ -124,6 +124,8 @@ export interface CheckReport {
   buffers: number;
   borrows: number;
   attachments: number;
+  /** Places for buffers that a process which died has left to nobody; back when the region is reset or closed. */
+  lost: number;
 }
 
 export interface PrivateOptions {

@@ -1,5 +1,5 @@
 //! `cargo xtask check`: what needs no test to be run. Generated files, format, lints, paths of this machine, and that
-//! the core compiles for systems other than this one.
+//! the core, the C ABI and the command line compile for systems other than this one.
 
 mod cross;
 mod paths;

@@ -20,6 +20,7 @@ pub struct Ctx {
     target: PathBuf,
     verbose: bool,
     ci: bool,
+    long: Cell<bool>,
     apt_updated: Cell<bool>,
     counts: Cell<Counts>,
     left_out: RefCell<Vec<LeftOut>>,
@@ -56,6 +57,7 @@ impl Ctx {
             target,
             verbose,
             ci,
+            long: Cell::new(false),
             apt_updated: Cell::new(false),
             counts: Cell::new(Counts::default()),
             left_out: RefCell::default(),
@@ -81,6 +83,16 @@ impl Ctx {
     /// True if commands stream their output.
     pub fn verbose(&self) -> bool {
         self.verbose
+    }
+
+    /// Tests run in full from here on, or as the short run has them.
+    pub fn set_long(&self, long: bool) {
+        self.long.set(long);
+    }
+
+    /// True if tests run in full.
+    pub fn is_long(&self) -> bool {
+        self.long.get()
     }
 
     /// True in CI (`CI=true`), where nothing may be left out.

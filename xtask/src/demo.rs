@@ -4,6 +4,7 @@
 mod acts;
 mod children;
 mod figures;
+mod holders;
 mod memory;
 mod peers;
 mod screen;

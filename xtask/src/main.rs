@@ -1,5 +1,6 @@
-//! The project's own commands: `cargo xtask demo | test | check | setup | gen | install | picture`.
+//! The project's own commands: `cargo xtask demo | test | bench | fuzz | check | setup | gen | install | picture`.
 
+mod bench;
 mod check;
 mod ctx;
 mod demo;
@@ -34,9 +35,39 @@ enum Command {
     },
     /// Run every test, or those of some parts.
     Test {
+        /// In full, as far as a part has more than the short run shows.
+        #[arg(long)]
+        long: bool,
         /// The parts; all of them if none is named.
         #[arg(value_name = "PART", value_parser = test::part_names())]
         parts: Vec<String>,
+    },
+    /// Measure every row of the target table beside its peer, or some rows.
+    Bench {
+        /// The rows; all of them if none is named. `memory` and `instructions` are measured alone.
+        #[arg(value_name = "ROW", value_parser = bench::names())]
+        rows: Vec<String>,
+        /// Fewer rounds, for a first look.
+        #[arg(long)]
+        quick: bool,
+        /// Measure how costs grow, and draw the curves of `docs/growth.md`.
+        #[arg(long)]
+        growth: bool,
+        /// Write the table into `benches/README.md`, or with `instructions` pin the counts.
+        #[arg(long)]
+        write: bool,
+    },
+    /// Run one fuzz target; what it finds is written where its last lines say.
+    Fuzz {
+        /// The target.
+        #[arg(value_name = "TARGET", value_parser = parts::fuzz::names())]
+        target: String,
+        /// How long, building not counted.
+        #[arg(long, default_value_t = 3600)]
+        seconds: u64,
+        /// Add what reaches new code to the committed corpus, and make that as small as it can be.
+        #[arg(long)]
+        write: bool,
     },
     /// Check what needs no test: generated files, format, lints, paths of this machine, other systems.
     Check,
@@ -76,7 +107,14 @@ fn main() -> std::process::ExitCode {
 fn run(cli: Cli) -> Result<std::process::ExitCode> {
     let ctx = Ctx::new(cli.verbose)?;
     match cli.command {
-        Command::Test { parts } => return test::run(&ctx, &parts),
+        Command::Test { long, parts } => {
+            ctx.set_long(long);
+            return test::run(&ctx, &parts);
+        }
+        Command::Bench { rows, quick, growth, write } => {
+            bench::run(&ctx, &bench::Options { rows, quick, growth, write })?;
+        }
+        Command::Fuzz { target, seconds, write } => parts::fuzz::run(&ctx, &target, seconds, write)?,
         Command::Demo { size } => demo::run(&ctx, demo::Options { size })?,
         Command::Picture { size } => picture::draw(&ctx, size)?,
         Command::Install { prefix } => parts::capi::install(&ctx, &prefix)?,

@@ -201,7 +201,7 @@ pub extern "C" fn weaveheap_buffer_export(
 /// Counts a copy of a buffer's bytes that the caller made; `reason` is one of `WEAVEHEAP_COPY_*`. Copies that this library
 /// makes are counted by it.
 ///
-/// Success: 0, and for a stale handle too, where nothing is counted.
+/// Success: 0; for a stale handle too, where the heap counts it and no region.
 /// Failure: the code.
 /// Threads: any.
 /// Null: `heap` null is `WEAVEHEAP_ERROR_INVALID_ARGUMENT`; `err` may be null.
@@ -215,6 +215,35 @@ pub extern "C" fn weaveheap_buffer_count_copy(
 ) -> i32 {
     boundary::code(err, || {
         given(heap, "heap")?.0.count_copy(handle(buffer), abi::copy_reason(reason)?, bytes);
+        Ok(())
+    })
+}
+
+/// Counts a native view that the caller made of a buffer's bytes: a slice, an array or a segment object of its language.
+/// The library sees borrows, and cannot see what is made of them.
+///
+/// Success: 0; for a stale handle too, where the heap counts it and no region.
+/// Failure: the code.
+/// Threads: any.
+/// Null: `heap` null is `WEAVEHEAP_ERROR_INVALID_ARGUMENT`; `err` may be null.
+#[unsafe(no_mangle)]
+pub extern "C" fn weaveheap_buffer_count_view(heap: Option<&CHeap>, buffer: CHandle, err: ErrorOut<'_>) -> i32 {
+    boundary::code(err, || {
+        given(heap, "heap")?.0.count_view(handle(buffer));
+        Ok(())
+    })
+}
+
+/// Counts a view whose borrow a finalizer of the caller's language is about to end, and not the program.
+///
+/// Success: 0; for a stale handle too, where the heap counts it and no region.
+/// Failure: the code.
+/// Threads: any.
+/// Null: `heap` null is `WEAVEHEAP_ERROR_INVALID_ARGUMENT`; `err` may be null.
+#[unsafe(no_mangle)]
+pub extern "C" fn weaveheap_buffer_count_finalized(heap: Option<&CHeap>, buffer: CHandle, err: ErrorOut<'_>) -> i32 {
+    boundary::code(err, || {
+        given(heap, "heap")?.0.count_finalized(handle(buffer));
         Ok(())
     })
 }

@@ -73,6 +73,9 @@ pub struct CCheckReport {
     pub borrows: u64,
     /// Attachments.
     pub attachments: u64,
+    /// Places for buffers that nobody will be given any more, since a process died in the middle of an allocation or a
+    /// free. Their memory comes back when the region is reset or closed.
+    pub lost: u64,
 }
 
 // SAFETY: repr(C), struct_size first, integers only.
@@ -415,11 +418,11 @@ pub unsafe extern "C" fn weaveheap_heap_check(
     err: ErrorOut<'_>,
 ) -> i32 {
     boundary::code(err, || {
-        let CheckReport { regions, chunks, buffers, borrows, attachments } = given(heap, "heap")?.0.check()?;
+        let CheckReport { regions, chunks, buffers, borrows, attachments, lost } = given(heap, "heap")?.0.check()?;
         if report.is_null() {
             return Ok(());
         }
-        let found = CCheckReport { struct_size: 0, regions, chunks, buffers, borrows, attachments };
+        let found = CCheckReport { struct_size: 0, regions, chunks, buffers, borrows, attachments, lost };
         // SAFETY: not null; the caller gives a struct of its struct_size.
         unsafe { argument::write_sized(report, &found, "report") }
     })

@@ -57,7 +57,7 @@ fn execute(job: Job, screen: Screen) -> Result<u8> {
         Job::Stats { target, pace, json } => stats::run(&target, pace, json, screen),
         Job::Viz { target, pace, all, json } => viz::run(&target, pace, all, json, screen),
         Job::Who { target, handle, json } => who::run(&target, handle, json, &screen),
-        Job::Check { target, json } => check::run(&target, json),
+        Job::Check { target, read_only, json } => check::run(&target, read_only, json),
         Job::Remove { target } => remove::run(&target),
         Job::Completions { shell } => generate::completions(shell),
         Job::Man { folder } => generate::man(&folder),

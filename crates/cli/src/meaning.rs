@@ -19,7 +19,7 @@ pub enum Job {
     Stats { target: Target, pace: Option<Duration>, json: bool },
     Viz { target: Target, pace: Option<Duration>, all: bool, json: bool },
     Who { target: Target, handle: Handle, json: bool },
-    Check { target: Target, json: bool },
+    Check { target: Target, read_only: bool, json: bool },
     Remove { target: Target },
     Completions { shell: Shell },
     Man { folder: PathBuf },
@@ -48,7 +48,9 @@ pub fn understand(cli: Cli) -> Result<(Job, Screen), Usage> {
             }
             Job::Who { target: target(heap.name, heap.path, heap.pid)?, handle, json }
         }
-        Command::Check { heap, json } => Job::Check { target: target(heap.name, heap.path, heap.pid)?, json },
+        Command::Check { heap, read_only, json } => {
+            Job::Check { target: target(heap.name, heap.path, heap.pid)?, read_only, json }
+        }
         Command::Remove { heap } => {
             if let Some(pid) = heap.pid {
                 return Err(Usage(format!("a private heap has no file to remove: it ends with its process {pid}")));

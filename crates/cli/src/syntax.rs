@@ -100,10 +100,13 @@ pub enum Command {
     },
     /// Attach to a heap, recover what dead processes held, and verify everything in it
     ///
-    /// Private heaps (--pid) cannot be attached to: of those, what can be seen from outside is verified.
+    /// Private heaps (--pid) cannot be attached to: they are verified from outside, as a shared one is with --read-only.
     Check {
         #[command(flatten)]
         heap: OneHeapArgs,
+        /// Verify from outside: attach to nothing, recover nothing, change nothing
+        #[arg(long)]
+        read_only: bool,
         /// Write JSON
         #[arg(long)]
         json: bool,

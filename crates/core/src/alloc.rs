@@ -5,14 +5,16 @@
 //! region's control word, then waits for the mark to go.
 
 use crate::attachment::Attachment;
-use crate::chunks::{new_chunk, release_chunk, take_block, take_spare, take_spare_exact};
-use crate::context::{FRESH, LIST, busy, head_of, push_slot, set_head_in, take_shared};
+use crate::chunks::{new_chunk, take_block, take_spare};
+use crate::context::{FRESH, Here, busy, head_of, is_long, list_head, push_slot, set_head_in, take_shared};
 use crate::error::{Error, ErrorCode, Result};
-use crate::handle::Handle;
+use crate::fault::{Fault, planted};
+use crate::handle::{Handle, HandleKind};
 use crate::heap::Init;
 use crate::journal::Locked;
+use crate::large::{Freed, NEW_KIND, free_state};
 use crate::layout::*;
-use crate::pages::{self, Run};
+use crate::pages;
 use crate::runtime::CopyReason;
 use crate::segment::corrupt;
 use crate::snapshot::BorrowKind;
@@ -21,23 +23,37 @@ use crate::threads::Tcb;
 
 /// Zeroing more than this is done under a unique borrow, so that a closer sees a holder and need not wait.
 const LONG_ZERO: u64 = 64 << 10;
-/// Runs up to this many granules have their pages allocated under the lock (1 MiB).
-const SHORT_RUN: u64 = 16;
 const MAX_CHUNK: u64 = (64 << 20) / GRANULE;
 
 /// Why the fast path of an allocation could not go on.
+#[derive(Clone, Copy)]
 enum Short {
+    /// The thread has nothing of the region at hand, or the region has moved on.
     Moved,
     Slots,
     Bytes,
+    /// It is a chunk of its own.
+    Large,
+    /// It is made, and yet to be zeroed under the borrow with this entry.
+    Zero(Handle, u32),
+    /// This slot cannot be what a list or a block says.
+    Damaged(u32),
 }
 
 /// The buffer's request, checked.
 #[derive(Clone, Copy)]
-struct Request {
-    length: u64,
+pub(crate) struct Request {
+    pub(crate) length: u64,
     align: u64,
-    zero: bool,
+    pub(crate) zero: bool,
+}
+
+impl Request {
+    /// The class of sizes: one that holds the alignment too, so that a freed buffer of it serves either.
+    #[inline]
+    fn class(&self) -> Option<usize> {
+        class::of(if self.align > class::UNIT { self.length.max(self.align) } else { self.length })
+    }
 }
 
 impl Attachment {
@@ -55,35 +71,55 @@ impl Attachment {
                 format!("{length} bytes are more than the heap's limit of {}", self.segment.geometry.size),
             ));
         }
-        let tcb = self.tcb()?;
         let request = Request { length, align: align.max(class::UNIT), zero: init == Init::Zeroed };
+        match self.alloc_fast(region, request) {
+            Ok(handle) => Ok(handle),
+            Err(short) => self.alloc_slow(region, request, short),
+        }
+    }
+
+    /// Allocates from what the thread has at hand.
+    #[inline]
+    fn alloc_fast(&self, region: Handle, request: Request) -> std::result::Result<Handle, Short> {
+        let tcb = &self.tcb_fast().ok_or(Short::Moved)?;
+        let cached = tcb.cache[region.index() as usize % tcb.cache.len()].get();
+        let here = cached.here(self, cached.owner).filter(|_| cached.handle == region.to_bits()).ok_or(Short::Moved)?;
+        let class = request.class().ok_or(Short::Large)?;
+        self.try_alloc(tcb, &here, class, request)
+    }
+
+    #[cold]
+    fn alloc_slow(&self, region: Handle, request: Request, mut short: Short) -> Result<Handle> {
+        let tcb = &self.tcb()?;
         let mut patience = Patience::short();
         loop {
-            let cached = tcb.cache[region.index() as usize % tcb.cache.len()];
-            if cached.region != region.to_bits() || region.is_null() {
-                self.context_of_region(tcb, region, &mut patience)?;
-                continue;
-            }
-            let context = self.segment.record::<Context>(cached.context)?;
-            let Some(class) = class::of(length.max(if align > class::UNIT { align } else { 0 })) else {
-                match self.alloc_large(tcb, context, cached.owner, request)? {
+            let cached = tcb.cache[region.index() as usize % tcb.cache.len()].get();
+            let here = cached.here(self, cached.owner).filter(|_| cached.handle == region.to_bits());
+            match (short, here) {
+                (Short::Moved, _) | (_, None) => self.context_of_region(tcb, region, &mut patience)?,
+                (Short::Slots, Some(here)) => self.more_slots(&here)?,
+                (Short::Bytes, Some(here)) => self.more_bytes(&here, request)?,
+                (Short::Large, Some(here)) => match self.alloc_large(tcb, &here, request)? {
                     Some(handle) => return Ok(handle),
                     None => self.context_of_region(tcb, region, &mut patience)?,
+                },
+                (Short::Zero(handle, entry), _) => {
+                    self.zero(self.segment.record(handle.index())?, request.length)?;
+                    self.end_new(tcb, entry)?;
+                    return Ok(handle);
                 }
-                continue;
-            };
-            match self.try_alloc(tcb, context, cached.owner, class, request)? {
-                Ok(handle) => return Ok(handle),
-                Err(Short::Moved) => self.context_of_region(tcb, region, &mut patience)?,
-                Err(Short::Slots) => self.more_slots(context, cached.owner)?,
-                Err(Short::Bytes) => self.more_bytes(context, cached.owner, class, request.align)?,
+                (Short::Damaged(slot), _) => return Err(corrupt(format!("slot {slot} was to be handed out"))),
             }
+            short = match self.alloc_fast(region, request) {
+                Ok(handle) => return Ok(handle),
+                Err(short) => short,
+            };
         }
     }
 
     /// Finds this thread's context for a region's handle, or says why the region takes no allocation.
     #[cold]
-    fn context_of_region(&self, tcb: &mut Tcb, handle: Handle, patience: &mut Patience) -> Result<()> {
+    fn context_of_region(&self, tcb: &Tcb, handle: Handle, patience: &mut Patience) -> Result<()> {
         loop {
             let Some((index, record)) = self.region_record(handle) else { return Err(self.stale(tcb, handle)) };
             let word = record.control.acquire();
@@ -117,137 +153,176 @@ impl Attachment {
     #[inline]
     fn try_alloc(
         &self,
-        tcb: &mut Tcb,
-        context: &Context,
-        owner: u64,
+        tcb: &Tcb,
+        here: &Here<'_>,
         class: usize,
         request: Request,
-    ) -> Result<std::result::Result<Handle, Short>> {
-        let region = self.segment.record::<RegionRecord>(control::region(owner))?;
+    ) -> std::result::Result<Handle, Short> {
+        let context = here.context;
         let head = context.head(class);
         // No slot yet is a number that no slot has.
         context.busy.set_relaxed(busy::ALLOC | head.wrapping_sub(1) & 0xffff_ffff);
         // Pairs with the closer's fence: it waits for the mark, or we see its change of control.
-        sync::light();
-        if !control::lives(region.control.acquire(), owner) {
-            context.busy.set_release(0);
-            return Ok(Err(Short::Moved));
-        }
-        let listed = match self.segment.linked::<Slot>(head) {
-            Ok(listed) => listed,
-            Err(error) => {
-                context.busy.set_release(0);
-                return Err(error);
-            }
+        sync::light(self.segment.cheap);
+        let made = match control::lives(here.region.control.acquire(), here.owner) {
+            true => self.make(tcb, here, (class, head), request),
+            false => Err(Short::Moved),
         };
-        let listed = listed.filter(|(_, slot)| place::offset(slot.place.relaxed()).is_multiple_of(request.align));
-        let (index, slot, used) = match listed {
-            Some((index, slot)) => {
-                context.set_head(class, slot.length.relaxed() & 0xffff_ffff);
-                (index, slot, true)
-            }
-            None => match self.next_slot(context, class, request.align) {
-                Ok(Some((index, slot))) => (index, slot, context.record.relaxed() & FRESH == 0),
-                other => {
-                    context.busy.set_release(0);
-                    return match other {
-                        Err(short) => Ok(Err(short)),
-                        _ => Err(corrupt("a context names a slot beyond its table".to_string())),
-                    };
-                }
-            },
-        };
-        let seed = self.segment.identity.seed;
-        let Some(generation) = state::next_generation(slot.state.relaxed(), seed, index) else {
-            // Used up; slots in lists and blocks are looked at before, so this is damage.
-            context.busy.set_release(0);
-            return Err(corrupt(format!("slot {index} has no generation left")));
-        };
-        let zero = request.zero && used;
-        let long = zero && request.length > LONG_ZERO;
-        if zero && !long {
-            self.zero(slot, request.length)?;
-        }
-        slot.owner.set_release(owner);
-        slot.length.set_relaxed(request.length);
-        let handle = Handle::buffer(index, generation);
-        let entry = if long { self.publish_unique(tcb, slot, handle, owner)? } else { None };
-        if entry.is_none() {
-            if long {
-                self.zero(slot, request.length)?;
-            }
-            slot.state.set_release(state::of(generation));
-        }
-        context.counters[counter::ALLOCATIONS].count(1);
-        context.counters[counter::BYTES_ALLOCATED].count(request.length);
         context.busy.set_release(0);
-        if let Some(index) = entry {
-            self.zero(slot, request.length)?;
-            self.end_alloc_entry(tcb, index)?;
-        }
-        Ok(Ok(handle))
+        made
     }
 
-    /// The next slot of the context's block, with bytes from its bump range.
-    fn next_slot(
+    /// Makes a buffer under the thread's mark.
+    #[inline]
+    fn make(
         &self,
-        context: &Context,
-        class: usize,
-        align: u64,
-    ) -> std::result::Result<Option<(u32, &Slot)>, Short> {
-        let seed = self.segment.identity.seed;
+        tcb: &Tcb,
+        here: &Here<'_>,
+        (class, head): (usize, u64),
+        request: Request,
+    ) -> std::result::Result<Handle, Short> {
+        let context = here.context;
+        let (index, slot, used) = match self.listed(head, request.align)? {
+            Some((index, slot)) => {
+                context.set_head(class, slot.length.relaxed() & 0xffff_ffff);
+                slot.owner.set_release(here.owner);
+                (index, slot, true)
+            }
+            // Freed slots that no thread has come before memory that was never used.
+            None if head == 0 && list_head(&here.region.shared, class) != 0 => {
+                return Err(Short::Bytes);
+            }
+            None => {
+                let (index, slot) = self.next_slot(here, class, request.align)?;
+                (index, slot, context.record.relaxed() & FRESH == 0)
+            }
+        };
+        let mut next = state::next_generation(slot.state.relaxed(), self.segment.identity.seed, index);
+        if planted(Fault::Retirement) {
+            next = next.or(Some(state::first_generation(self.segment.identity.seed, index)));
+        }
+        if planted(Fault::GenerationKept) && used {
+            next = Some(state::generation(slot.state.relaxed()));
+        }
+        let Some(generation) = next else {
+            // Used up; slots in lists and blocks are looked at before.
+            return Err(Short::Damaged(index));
+        };
+        let handle = Handle::buffer(index, generation);
+        slot.length.set_relaxed(request.length);
+        context.counters[counter::ALLOCATIONS].count(1);
+        context.counters[counter::BYTES_ALLOCATED].count(request.length);
+        if request.zero && used {
+            return self.publish_zeroed(tcb, slot, handle, here.owner, request.length);
+        }
+        slot.state.set_release(state::of(generation));
+        Ok(handle)
+    }
+
+    /// Publishes a buffer whose bytes had another owner: zeroed, or to be zeroed under a borrow if that takes long.
+    fn publish_zeroed(
+        &self,
+        tcb: &Tcb,
+        slot: &Slot,
+        handle: Handle,
+        owner: u64,
+        length: u64,
+    ) -> std::result::Result<Handle, Short> {
+        let damaged = |_| Short::Damaged(handle.index());
+        let entry = if length > LONG_ZERO { self.begin_new(tcb, handle, owner) } else { None };
+        let Some(entry) = entry else {
+            self.zero(slot, length).map_err(damaged)?;
+            slot.state.set_release(state::of(handle.generation()));
+            return Ok(handle);
+        };
+        slot.state.set_release(state::of(handle.generation()) | state::UNIQUE | u64::from(entry));
+        self.hold_new(entry).map_err(damaged)?;
+        Err(Short::Zero(handle, entry))
+    }
+
+    /// The first slot of a list, if there is one and its bytes are aligned.
+    #[inline]
+    fn listed(&self, head: u64, align: u64) -> std::result::Result<Option<(u32, &Slot)>, Short> {
+        if head == 0 {
+            return Ok(None);
+        }
+        let index = (head - 1) as u32;
+        let slot = self.segment.get::<Slot>(index).ok_or(Short::Damaged(index))?;
+        let aligned = align == class::UNIT || place::offset(slot.place.relaxed()).is_multiple_of(align);
+        Ok(aligned.then_some((index, slot)))
+    }
+
+    /// The next slot of the context's block, with bytes from its bump range. The block goes on last: a slot below its
+    /// next one is somebody's, or named by the mark (`recovery`).
+    #[inline]
+    fn next_slot(&self, here: &Here<'_>, class: usize, align: u64) -> std::result::Result<(u32, &Slot), Short> {
+        let context = here.context;
         loop {
             let slots = context.slots.relaxed();
             let (next, end) = (slots >> 32, slots & 0xffff_ffff);
             if next >= end {
                 return Err(Short::Slots);
             }
-            let Some(start) = context.bump.relaxed().checked_next_multiple_of(align) else { return Ok(None) };
+            let bump = context.bump.relaxed();
+            let start = if align == class::UNIT { bump } else { bump.saturating_add(align - 1) & !(align - 1) };
             let stop = start.saturating_add(class::size(class));
             if stop > context.bump_end.relaxed() {
                 return Err(Short::Bytes);
             }
-            context.slots.set_relaxed((next + 1) << 32 | end);
             let index = next as u32;
-            let Some(slot) = self.segment.get::<Slot>(index) else { return Ok(None) };
+            let slot = self.segment.get::<Slot>(index).ok_or(Short::Damaged(index))?;
+            context.busy.set_release(busy::ALLOC | next);
             let old = slot.state.relaxed();
             // Kills begins that are still in flight from the slot's last region, which did not touch it when it closed.
-            slot.state.set_relaxed(old & !0xffff_ffff | state::FREE);
-            if state::next_generation(old, seed, index).is_none() {
-                continue;
+            if !planted(Fault::Invalidate) {
+                slot.state.set_release(old & !0xffff_ffff | state::FREE);
             }
-            context.bump.set_relaxed(stop);
-            slot.place.set_relaxed(place::new(class, start));
-            return Ok(Some((index, slot)));
+            let spent = state::next_generation(old, self.segment.identity.seed, index).is_none();
+            if !spent {
+                slot.place.set_release(place::new(class, start));
+                slot.owner.set_release(here.owner);
+                context.bump.set_release(stop);
+            }
+            context.slots.set_release((next + 1) << 32 | end);
+            if !spent {
+                return Ok((index, slot));
+            }
         }
     }
 
     fn zero(&self, slot: &Slot, length: u64) -> Result<()> {
-        let offset = place::offset(slot.place.relaxed());
+        self.zero_at(place::offset(slot.place.relaxed()), length)
+    }
+
+    pub(crate) fn zero_at(&self, offset: u64, length: u64) -> Result<()> {
         let Some(bytes) = self.segment.bytes(offset, length) else {
             return Err(corrupt(format!("a buffer at {offset} with {length} bytes")));
         };
+        #[cfg(loom)]
+        crate::model::write(bytes.as_ptr(), length as usize);
         // SAFETY: the range was checked to be in the segment, and belongs to a slot that this thread alone has yet.
         unsafe { bytes.as_ptr().write_bytes(0, length as usize) };
         Ok(())
     }
 
-    /// Publishes a slot under a unique borrow of this thread. `None` if the ledger has no room.
-    fn publish_unique(&self, tcb: &mut Tcb, slot: &Slot, handle: Handle, owner: u64) -> Result<Option<u32>> {
-        let Some(index) = tcb.free_entries.pop() else { return Ok(None) };
-        let entry = self.segment.record::<Entry>(index)?;
+    /// Begins the unique borrow under which a new buffer is zeroed; `None` if the ledger has no room.
+    pub(crate) fn begin_new(&self, tcb: &Tcb, handle: Handle, owner: u64) -> Option<u32> {
+        let (index, entry) = tcb.free_entries.pop()?;
         let generation = phase::generation(entry.word.relaxed());
-        let word = phase::new(generation, tcb.record, BorrowKind::Unique as u64 | phase::OWNED, phase::BEGIN);
         entry.handle.set_release(handle.to_bits());
         entry.owner.set_release(owner);
         entry.meta.set_release(u64::from(handle.index()) << 32 | u64::from(crate::sys::ticks()));
-        entry.word.set_release(word);
-        slot.state.set_release(state::of(handle.generation()) | state::UNIQUE | u64::from(index));
-        entry.word.set_release(phase::with(word, phase::HELD));
-        Ok(Some(index))
+        entry.word.set_release(phase::new(generation, tcb.record, NEW_KIND, phase::BEGIN));
+        Some(index)
     }
 
-    fn end_alloc_entry(&self, tcb: &mut Tcb, index: u32) -> Result<()> {
+    pub(crate) fn hold_new(&self, index: u32) -> Result<()> {
+        let entry = self.segment.record::<Entry>(index)?;
+        entry.word.set_release(phase::with(entry.word.relaxed(), phase::HELD));
+        Ok(())
+    }
+
+    pub(crate) fn end_new(&self, tcb: &Tcb, index: u32) -> Result<()> {
         let entry = self.segment.record::<Entry>(index)?;
         let word = entry.word.relaxed();
         self.end_entry(Some(tcb), index, entry, word, false)
@@ -255,18 +330,19 @@ impl Attachment {
 
     /// Another block of slots for a context.
     #[cold]
-    fn more_slots(&self, context: &Context, owner: u64) -> Result<()> {
+    fn more_slots(&self, here: &Here<'_>) -> Result<()> {
         let locked = Locked::take(self)?;
-        let region = self.segment.record::<RegionRecord>(control::region(owner))?;
-        if control::lives(region.control.acquire(), owner) { take_block(&locked, region, context) } else { Ok(()) }
+        let lives = control::lives(here.region.control.acquire(), here.owner);
+        if lives { take_block(&locked, here.region, here.context) } else { Ok(()) }
     }
 
     /// More bytes for a context: freed ones that no thread has, a chunk left by a reset, or a new chunk.
     #[cold]
-    fn more_bytes(&self, context: &Context, owner: u64, class: usize, align: u64) -> Result<()> {
+    fn more_bytes(&self, here: &Here<'_>, request: Request) -> Result<()> {
+        let (Some(class), align) = (request.class(), request.align) else { return Ok(()) };
         let locked = Locked::take(self)?;
         let segment = &self.segment;
-        let region = segment.record::<RegionRecord>(control::region(owner))?;
+        let Here { owner, context, region, .. } = *here;
         if !control::lives(region.control.acquire(), owner) {
             return Ok(());
         }
@@ -284,7 +360,7 @@ impl Attachment {
             }
             None => {
                 let reserved = change.get(&region.granules);
-                let wanted = (reserved / 2 + 1).next_power_of_two().clamp(1, MAX_CHUNK).max(need);
+                let wanted = (reserved / 8 + 1).next_power_of_two().clamp(1, MAX_CHUNK).max(need);
                 let run = new_chunk(&locked, &mut change, region, control::region(owner), need, wanted)?;
                 pages::commit_pages(segment, run)?;
                 pages::mark_committed(&mut change, segment, run);
@@ -298,123 +374,14 @@ impl Attachment {
         change.commit()
     }
 
-    /// A buffer above 1 MiB: a chunk of its own. `None` if the region has moved on.
-    #[cold]
-    fn alloc_large(&self, tcb: &mut Tcb, context: &Context, owner: u64, request: Request) -> Result<Option<Handle>> {
-        let segment = &self.segment;
-        let region = segment.record::<RegionRecord>(control::region(owner))?;
-        let count = request.length.div_ceil(GRANULE);
-        if request.zero && tcb.free_entries.is_empty() {
-            let (index, _) = self.take_entry(tcb)?;
-            tcb.free_entries.push(index);
-        }
-        let mut locked = Locked::take(self)?;
-        if !control::lives(region.control.acquire(), owner) {
-            return Ok(None);
-        }
-        let mut change = locked.change();
-        let (run, chunk) = match take_spare_exact(&mut change, segment, region, count)? {
-            Some((run, chunk)) => (run, chunk),
-            None => {
-                let run = new_chunk(&locked, &mut change, region, control::region(owner), count, count)?;
-                (run, change.get(&region.chunks) - 1)
-            }
-        };
-        if run.needs_commit && run.count > SHORT_RUN {
-            // The chunk is the region's from here on, and its pages are allocated without the lock.
-            change.commit()?;
-            drop(locked);
-            let committed = pages::commit_pages(segment, run);
-            locked = Locked::take(self)?;
-            if control::epoch(region.control.acquire()) != control::epoch(owner) {
-                return Ok(None);
-            }
-            change = locked.change();
-            if let Err(error) = committed {
-                release_chunk(&mut change, segment, region, chunk as u32)?;
-                change.commit()?;
-                return Err(error);
-            }
-            if !control::lives(region.control.acquire(), owner) {
-                release_chunk(&mut change, segment, region, chunk as u32)?;
-                change.commit()?;
-                return Ok(None);
-            }
-        } else {
-            pages::commit_pages(segment, run)?;
-        }
-        pages::mark_committed(&mut change, segment, run);
-        change.commit()?;
-        let published = self.publish_large(&locked, tcb, context, owner, (run, chunk), request);
-        if published.is_err() {
-            let mut change = locked.change();
-            release_chunk(&mut change, segment, region, chunk as u32)?;
-            change.commit()?;
-        }
-        let (index, slot, entry) = published?;
-        drop(locked);
-        if let Some(entry) = entry {
-            self.zero(slot, request.length)?;
-            self.end_alloc_entry(tcb, entry)?;
-        }
-        Ok(Some(index))
-    }
-
-    /// Publishes a slot over a chunk, under the lock, which keeps the region open.
-    fn publish_large(
-        &self,
-        locked: &Locked<'_>,
-        tcb: &mut Tcb,
-        context: &Context,
-        owner: u64,
-        (run, chunk): (Run, u64),
-        request: Request,
-    ) -> Result<(Handle, &Slot, Option<u32>)> {
-        let segment = &self.segment;
-        let region = segment.record::<RegionRecord>(control::region(owner))?;
-        let (index, slot) = loop {
-            if let Some((index, slot)) = segment.linked::<Slot>(context.head(CLASS_LARGE))? {
-                context.set_head(CLASS_LARGE, slot.length.relaxed() & 0xffff_ffff);
-                break (index, slot);
-            }
-            let slots = context.slots.relaxed();
-            let (next, end) = (slots >> 32, slots & 0xffff_ffff);
-            if next >= end {
-                take_block(locked, region, context)?;
-                continue;
-            }
-            context.slots.set_relaxed((next + 1) << 32 | end);
-            let slot = segment.record::<Slot>(next as u32)?;
-            let old = slot.state.relaxed();
-            slot.state.set_relaxed(old & !0xffff_ffff | state::FREE);
-            if state::next_generation(old, segment.identity.seed, next as u32).is_some() {
-                break (next as u32, slot);
-            }
-        };
-        let Some(generation) = state::next_generation(slot.state.relaxed(), segment.identity.seed, index) else {
-            return Err(corrupt(format!("slot {index} has no generation left")));
-        };
-        slot.place.set_relaxed(place::new(CLASS_LARGE, run.first * GRANULE));
-        slot.owner.set_release(owner);
-        slot.length.set_relaxed((chunk + 1) << 40 | request.length);
-        let handle = Handle::buffer(index, generation);
-        let zero = request.zero && !run.fresh;
-        let entry = if zero { self.publish_unique(tcb, slot, handle, owner)? } else { None };
-        if entry.is_none() {
-            if zero {
-                self.zero(slot, request.length)?;
-            }
-            slot.state.set_release(state::of(generation));
-        }
-        context.counters[counter::ALLOCATIONS].count(1);
-        context.counters[counter::BYTES_ALLOCATED].count(request.length);
-        Ok((handle, slot, entry))
-    }
-
     /// Allocates and copies, and counts the copy.
     pub(crate) fn alloc_from(&self, region: Handle, bytes: &[u8], align: u64) -> Result<Handle> {
         let handle = self.alloc(region, bytes.len() as u64, align, Init::Uninit)?;
-        let borrow = self.borrow_owned(handle, BorrowKind::Unique)?;
+        // Nobody else has the handle: this fails only where the ledger is full or damaged.
+        let borrow = match self.borrow_owned(handle, BorrowKind::Unique) {
+            Ok(borrow) => borrow,
+            Err(error) => return Err(self.free(handle).map_or_else(|_| error.clone(), |()| error.clone())),
+        };
         // SAFETY: the unique borrow is of as many bytes, and no caller's slice overlaps a buffer that was just made.
         unsafe { borrow.pointer.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
         self.count_copy(handle, CopyReason::Ingest, bytes.len() as u64);
@@ -424,65 +391,68 @@ impl Attachment {
 
     /// Frees one buffer.
     pub(crate) fn free(&self, handle: Handle) -> Result<()> {
-        enum Freed {
-            Listed(u64),
-            Large { chunk: u64, owner: u64 },
-            Stale,
-            Held,
-            Recount,
+        match self.free_fast(handle) {
+            Some(Freed::Listed(_, false)) => Ok(()),
+            Some(freed) => self.free_slow(handle, Some(freed)),
+            None => self.free_slow(handle, None),
         }
-        let tcb = self.tcb()?;
-        let seed = self.segment.identity.seed;
+    }
+
+    #[cold]
+    fn free_slow(&self, handle: Handle, mut fast: Option<Freed>) -> Result<()> {
+        let tcb = &self.tcb()?;
         let mut patience = Patience::short();
+        let mut large = self.segment.get::<Slot>(handle.index()).is_some_and(is_large);
         loop {
-            let freed = self.pinned(tcb, handle, |context, slot| {
-                let mut state = slot.state.relaxed();
-                context.busy.set_relaxed(busy::FREE | u64::from(handle.index()));
-                loop {
-                    if state::generation(state) != handle.generation() || state & state::FREE != 0 {
-                        return Freed::Stale;
-                    }
-                    if state & state::RECOVERING != 0 {
-                        return Freed::Recount;
-                    }
-                    if state & (state::UNIQUE | state::COUNT) != 0 {
-                        return Freed::Held;
-                    }
-                    match slot.state.cas_full(state, state::of(handle.generation()) | state::FREE) {
-                        Ok(_) => break,
-                        Err(now) => state = now,
-                    }
-                }
-                let length = slot.length.relaxed();
-                context.counters[counter::FREES].count(1);
-                context.counters[counter::BYTES_FREED].count(length & place::LENGTH);
-                let class = place::class(slot.place.relaxed());
-                if class == CLASS_LARGE {
-                    return Freed::Large { chunk: length >> 40, owner: slot.owner.relaxed() };
-                }
-                let class = class.min(CLASSES - 1);
-                let depth = push_slot(&self.segment, context, class, handle.index(), slot, seed);
-                Freed::Listed(if depth >= LIST { class as u64 + 1 } else { 0 })
-            })?;
+            let freed = match (fast.take(), large) {
+                (Some(freed), _) => freed,
+                (None, true) if handle.kind() == HandleKind::Buffer => self.free_large(tcb, handle)?,
+                _ => self.pinned(tcb, handle, |at, context, slot| self.free_small(at, context, handle, slot))?,
+            };
             match freed {
-                Freed::Listed(0) => return Ok(()),
-                Freed::Listed(class) => return self.share_list(tcb, handle, class as usize - 1),
-                Freed::Large { chunk, owner } => return self.free_large(tcb, handle, chunk, owner),
+                Freed::Listed(class, true) => {
+                    // The buffer is free whatever becomes of the list.
+                    if let Err(error) = self.share_list(tcb, handle, class) {
+                        tracing::debug!(%error, "a list of freed slots stays with its thread");
+                    }
+                    return Ok(());
+                }
+                Freed::Listed(..) => return Ok(()),
+                Freed::Large => large = true,
                 Freed::Stale => return Err(self.stale(tcb, handle)),
                 Freed::Held if crate::recovery::recover_holders(self, handle)? => {}
                 Freed::Held => return Err(self.conflict(tcb, ErrorCode::Borrowed, handle)),
                 Freed::Recount if patience.wait() => {}
                 Freed::Recount => {
-                    crate::recovery::recover_dead(self)?;
+                    if !crate::recovery::settle_slot(self, handle.index())? {
+                        return Err(self.conflict(tcb, ErrorCode::Borrowed, handle));
+                    }
                     patience = Patience::short();
                 }
             }
         }
     }
 
+    fn free_small(&self, at: u32, context: &Context, handle: Handle, slot: &Slot) -> Freed {
+        let class = place::class(slot.place.relaxed());
+        if class >= CLASS_LARGE {
+            return Freed::Large;
+        }
+        context.busy.set_relaxed(busy::FREE | u64::from(handle.index()));
+        if let Some(refused) = free_state(slot, handle, at) {
+            return refused;
+        }
+        context.counters[counter::FREES].count(1);
+        context.counters[counter::BYTES_FREED].count(slot.length.relaxed() & place::LENGTH);
+        let seed = self.segment.identity.seed;
+        let depth = push_slot(&self.segment, context, class, handle.index(), slot, seed);
+        let region = self.segment.get::<RegionRecord>(control::region(slot.owner.relaxed()));
+        Freed::Listed(class, region.is_some_and(|region| is_long(region, class, depth)))
+    }
+
     /// Gives a thread's long list of freed slots to the region, for any thread to take.
     #[cold]
-    fn share_list(&self, tcb: &mut Tcb, handle: Handle, class: usize) -> Result<()> {
+    fn share_list(&self, tcb: &Tcb, handle: Handle, class: usize) -> Result<()> {
         let segment = &self.segment;
         let owner = segment.record::<Slot>(handle.index())?.owner.acquire();
         let locked = Locked::take(self)?;
@@ -493,7 +463,7 @@ impl Attachment {
         }
         let head = context.head(class);
         let mut tail = head;
-        for _ in 0..LIST * 2 {
+        for _ in 0..segment.capacity(Table::Slots) {
             let Some((_, slot)) = segment.linked::<Slot>(tail)? else { return Ok(()) };
             let next = slot.length.relaxed() & 0xffff_ffff;
             if next == 0 {
@@ -509,23 +479,24 @@ impl Attachment {
         set_head_in(&mut change, &context.heads[class / 2], class, 0);
         change.commit()
     }
+}
 
-    /// Gives the chunk of a large buffer back to the heap, and keeps its slot.
-    #[cold]
-    fn free_large(&self, tcb: &mut Tcb, handle: Handle, chunk: u64, owner: u64) -> Result<()> {
-        let segment = &self.segment;
-        let locked = Locked::take(self)?;
-        let region = segment.record::<RegionRecord>(control::region(owner))?;
-        let Some(context) = self.context(tcb, owner) else { return Ok(()) };
-        if !control::lives(region.control.acquire(), owner) || context.owner.relaxed() != owner {
-            return Ok(());
-        }
-        let Some(chunk) = chunk.checked_sub(1) else { return Err(corrupt(format!("{handle} has no chunk"))) };
-        let mut change = locked.change();
-        release_chunk(&mut change, segment, region, chunk as u32)?;
-        change.commit()?;
-        let slot = segment.record::<Slot>(handle.index())?;
-        push_slot(segment, context, CLASS_LARGE, handle.index(), slot, segment.identity.seed);
-        Ok(())
-    }
+fn is_large(slot: &Slot) -> bool {
+    place::class(slot.place.relaxed()) == CLASS_LARGE
+}
+
+/// Uses up the generations of a buffer's slot but for the one that it gives, which the slot has from here on.
+#[cfg(loom)]
+pub(crate) fn wear_out(attachment: &Attachment, buffer: Handle) -> Handle {
+    let slot = attachment.segment.get::<Slot>(buffer.index()).expect("the slot of a buffer");
+    let last = state::first_generation(attachment.segment.identity.seed, buffer.index()).wrapping_sub(2);
+    slot.state.set_relaxed(state::of(last) | slot.state.relaxed() & 0xffff_ffff);
+    Handle::buffer(buffer.index(), last)
+}
+
+#[cfg(loom)]
+pub(crate) fn bytes_of(attachment: &Attachment, buffer: Handle) -> (*const u8, usize) {
+    let slot = attachment.segment.get::<Slot>(buffer.index()).expect("the slot of a buffer");
+    let (offset, length) = (place::offset(slot.place.relaxed()), slot.length.relaxed() & place::LENGTH);
+    (attachment.segment.bytes(offset, length).expect("bytes in the segment").as_ptr(), length as usize)
 }

@@ -10,6 +10,7 @@ use crate::attachment::Attachment;
 use crate::chunks::release_chunk;
 use crate::context::{FRESH, context_word};
 use crate::error::{Error, ErrorCode, Result};
+use crate::fault::{Fault, planted};
 use crate::handle::{Handle, HandleKind};
 use crate::journal::Locked;
 use crate::layout::*;
@@ -17,7 +18,6 @@ use crate::ledger;
 use crate::pages;
 use crate::segment::corrupt;
 use crate::sync::{self, Patience};
-use crate::sys;
 use crate::threads::each_link;
 
 /// The longest sleep of a waiter: then it looks whether what it waits for is held by the dead.
@@ -44,7 +44,7 @@ impl Attachment {
 
     fn open_region(&self, handle: Handle) -> Result<(u32, &RegionRecord)> {
         let stale = || {
-            if let Some(tcb) = self.tcb_for_end() {
+            if let Some(tcb) = &self.tcb_for_end() {
                 self.count_on_record(tcb, counter::STALE, 1);
             }
             Error::new(ErrorCode::StaleHandle).about(handle)
@@ -130,7 +130,19 @@ impl Attachment {
     pub(crate) fn region_reset(&self, handle: Handle) -> Result<()> {
         let locked = self.locked()?;
         let (index, record) = self.open_region(handle)?;
-        self.quiesce(&locked, handle, index, record)?;
+        let reset = self.quiesce(&locked, handle, index, record).and_then(|()| {
+            let emptied = self.empty(&locked, record);
+            if emptied.is_err() {
+                self.reopen(record);
+            }
+            emptied
+        });
+        drop(locked);
+        reset.and(crate::recovery::finish_drained(self))
+    }
+
+    /// Empties a region that is idle and marked as closing: all its handles are stale by one change.
+    fn empty(&self, locked: &Locked<'_>, record: &RegionRecord) -> Result<()> {
         let (mut live, mut bytes) = (0u64, 0u64);
         each_link(
             &self.segment,
@@ -147,9 +159,8 @@ impl Attachment {
                 Ok(())
             },
         )?;
-        let epoch = control::epoch(record.control.relaxed()) + 1;
+        let epoch = control::epoch(record.control.relaxed()) + u64::from(!planted(Fault::EpochKept));
         if epoch >= control::LAST_EPOCH {
-            self.reopen(record);
             return Err(Error::with_message(
                 ErrorCode::LimitReached,
                 "the region was reset too often: close it and make another",
@@ -180,12 +191,12 @@ impl Attachment {
                 return Err(Error::new(ErrorCode::StaleHandle).about(handle));
             }
             let closing = control::new(control::epoch(word), control::CLOSING, self.index) | word & control::WAITED;
-            match record.control.cas_full(word, closing) {
+            match record.control.cas(word, closing) {
                 Ok(_) => break,
                 Err(now) => word = now,
             }
         }
-        sync::heavy();
+        sync::heavy(self.segment.cheap);
         let idle = self.await_idle(locked, record, control::owner(word, index));
         if matches!(idle, Ok(Idle::Yes)) {
             return Ok(());
@@ -193,23 +204,21 @@ impl Attachment {
         self.reopen(record);
         idle?;
         let error = Error::held(ErrorCode::Borrowed, handle, self.weak());
-        if let Some(tcb) = self.tcb_for_end() {
+        if let Some(tcb) = &self.tcb_for_end() {
             match self.find_context(locked, tcb, record, control::owner(word, index)) {
                 Ok(at) => self.segment.record::<Context>(at)?.counters[counter::CONFLICTS].count(1),
                 Err(_) => self.count_on_record(tcb, counter::CONFLICTS, 1),
             }
         }
-        tracing::debug!(region = %handle, "closing or resetting a region was refused: it is borrowed");
+        locked.tell(
+            move || tracing::debug!(region = %handle, "closing or resetting a region was refused: it is borrowed"),
+        );
         Err(error)
     }
 
     fn reopen(&self, record: &RegionRecord) {
-        let word = record.control.acquire();
-        record.control.set_release(control::new(control::epoch(word), control::OPEN, 0) | word & control::WAITED);
+        reopen(record);
         self.segment.header().closing.set_release(0);
-        if word & control::WAITED != 0 {
-            wake_waiters(record);
-        }
     }
 
     /// Waits, for a bounded time, until no thread allocates in the region and no borrow begins or ends in it; then says
@@ -225,6 +234,9 @@ impl Attachment {
                 Ok(())
             },
         )?;
+        if planted(Fault::BusyIgnored) {
+            contexts.clear();
+        }
         for index in contexts {
             let context = self.segment.record::<Context>(index)?;
             let mut patience = Patience::short();
@@ -298,16 +310,19 @@ impl Attachment {
                 return Err(Error::new(ErrorCode::StaleHandle).about(handle));
             }
             let draining = control::new(control::epoch(word), control::DRAINING, self.index) | word & control::WAITED;
-            match record.control.cas_full(word, draining) {
+            match record.control.cas(word, draining) {
                 Ok(_) => break,
                 Err(now) => word = now,
             }
         }
-        sync::heavy();
-        match self.await_idle(&locked, record, control::owner(word, index))? {
-            Idle::Yes => finish_close(&locked, index, record),
-            Idle::Held => Ok(()),
-        }
+        sync::heavy(self.segment.cheap);
+        let closed = match self.await_idle(&locked, record, control::owner(word, index)) {
+            Ok(Idle::Yes) => finish_close(&locked, index, record),
+            Ok(Idle::Held) => Ok(()),
+            Err(error) => Err(error),
+        };
+        drop(locked);
+        closed.and(crate::recovery::finish_drained(self))
     }
 
     pub(crate) fn region_collected(&self, handle: Handle) -> bool {
@@ -318,7 +333,7 @@ impl Attachment {
         if !open || self.region_close_when_idle(handle).is_err() {
             return false;
         }
-        if let Some(tcb) = self.tcb_for_end() {
+        if let Some(tcb) = &self.tcb_for_end() {
             self.count_on_record(tcb, counter::COLLECTED, 1);
         }
         tracing::info!(region = %handle, "a region was collected while it was open; it closes when idle");
@@ -330,30 +345,30 @@ impl Attachment {
         self.check_attached()?;
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let (index, record) = self.open_region(handle)?;
+        let mut moving = Patience::short();
         loop {
+            // Not over the sleep: a `detach` waits for it.
+            let op = self.tcb()?;
             self.open_region(handle)?;
             let tick = record.idle.acquire();
             let word = record.control.acquire();
             if control::is_open(word) && word & control::WAITED == 0 {
                 // Lost to a change of control: then there is something new to look at.
-                if record.control.cas_full(word, word | control::WAITED).is_err() {
+                if record.control.cas(word, word | control::WAITED).is_err() {
                     continue;
                 }
             }
-            sync::heavy();
+            sync::heavy(self.segment.cheap);
             match self.look(control::owner(word, index))? {
                 Look::Idle => return Ok(()),
                 Look::Held(Some(_)) => {
                     crate::recovery::recover_dead(self)?;
                     continue;
                 }
-                // An end may have looked at control before the mark was set: it is over in an instant.
-                Look::Moving => {
-                    std::thread::yield_now();
-                    if deadline.is_none_or(|deadline| Instant::now() < deadline) {
-                        continue;
-                    }
-                }
+                // An end may have looked at control before the mark was set: it is over in an instant, unless its
+                // process is stopped.
+                Look::Moving if deadline.is_none_or(|deadline| Instant::now() < deadline) && moving.wait() => continue,
+                Look::Moving => {}
                 Look::Held(None) => {}
             }
             let left = match deadline {
@@ -363,8 +378,11 @@ impl Attachment {
             if left.is_zero() {
                 return Err(Error::held(ErrorCode::Timeout, handle, self.weak()));
             }
-            sys::sleep_on(record.idle.as_ptr(), tick, left.min(NAP));
+            drop(op);
+            let tick = if planted(Fault::TickLate) { record.idle.acquire() } else { tick };
+            record.idle.sleep_while(tick, left.min(NAP));
             self.check_attached()?;
+            moving = Patience::short();
         }
     }
 }
@@ -378,6 +396,15 @@ enum Look {
     Moving,
 }
 
+/// Takes the mark of a closer back. Who looked while it was there sleeps without a mark of its own: all look again.
+fn reopen(record: &RegionRecord) {
+    let word = record.control.acquire();
+    record.control.set_release(control::new(control::epoch(word), control::OPEN, 0) | word & control::WAITED);
+    if word & control::WAITED != 0 || !planted(Fault::ReopenWake) {
+        wake_waiters(record);
+    }
+}
+
 /// Wakes all that wait for a region to be idle.
 pub(crate) fn wake_waiters(region: &RegionRecord) {
     let mut word = region.control.acquire();
@@ -388,7 +415,7 @@ pub(crate) fn wake_waiters(region: &RegionRecord) {
         }
     }
     region.idle.bump();
-    sys::wake(region.idle.as_ptr());
+    region.idle.wake_all();
 }
 
 /// Makes every handle of an idle region stale by one store, then gives its parts back.
@@ -411,7 +438,9 @@ fn reclaim(locked: &Locked<'_>, index: u32) -> Result<()> {
     for _ in 0..=segment.capacity(Table::Contexts) {
         let Some((at, context)) = segment.linked::<Context>(record.contexts.acquire())? else { break };
         let mut change = locked.change();
-        fold_counters(&mut change, &header.totals[usize::from(context.runtime()) % RUNTIMES], &context.counters);
+        fold(&mut change, header, context.runtime(), |change, totals| {
+            fold_counters(change, totals, &context.counters);
+        });
         change.set(&record.contexts, change.get(&context.next));
         change.set(&context.owner, 0);
         if context.record_index().is_none() {
@@ -422,7 +451,7 @@ fn reclaim(locked: &Locked<'_>, index: u32) -> Result<()> {
     for _ in 0..=segment.capacity(Table::Chunks) {
         let Some((at, _)) = segment.linked::<Chunk>(record.chunks.acquire())? else { break };
         let mut change = locked.change();
-        release_chunk(&mut change, segment, record, at)?;
+        release_chunk(&mut change, segment, record, index, at)?;
         change.commit()?;
     }
     let mut change = locked.change();
@@ -441,7 +470,21 @@ fn reclaim(locked: &Locked<'_>, index: u32) -> Result<()> {
     Ok(())
 }
 
-/// Adds counters to the totals of a runtime and clears them, as part of a change.
+/// Moves counters to the totals of a runtime, as part of a change: marked at its start and end, since nobody who sums up
+/// is to miss them or to count them twice.
+pub(crate) fn fold<'a>(
+    change: &mut crate::journal::Change<'a>,
+    header: &Header,
+    runtime: u8,
+    counters: impl FnOnce(&mut crate::journal::Change<'a>, &CounterWords),
+) {
+    let number = change.get(&header.folds_begun).wrapping_add(1);
+    change.set(&header.folds_begun, number);
+    counters(change, &header.totals[usize::from(runtime) % RUNTIMES]);
+    change.set(&header.folds_done, number);
+}
+
+/// Adds counters to others and clears them.
 pub(crate) fn fold_counters(change: &mut crate::journal::Change<'_>, totals: &CounterWords, counters: &CounterWords) {
     for (total, counter) in totals.iter().zip(counters) {
         let n = change.get(counter);
@@ -456,9 +499,8 @@ pub(crate) fn fold_counters(change: &mut crate::journal::Change<'_>, totals: &Co
 pub(crate) fn resume(locked: &Locked<'_>) -> Result<()> {
     let header = locked.segment.header();
     if let Some((_, record)) = locked.segment.linked::<RegionRecord>(header.closing.acquire())? {
-        let word = record.control.acquire();
-        if control::status(word) == control::CLOSING {
-            record.control.set_release(control::new(control::epoch(word), control::OPEN, 0) | word & control::WAITED);
+        if control::status(record.control.acquire()) == control::CLOSING {
+            reopen(record);
         }
         header.closing.set_release(0);
     }
@@ -479,7 +521,9 @@ pub(crate) fn finish_draining(attachment: &Attachment, index: u32, epoch: u64) -
         return Ok(());
     }
     let locked = Locked::take(attachment)?;
-    finish_draining_locked(&locked, index, epoch)
+    let finished = finish_draining_locked(&locked, index, epoch);
+    drop(locked);
+    finished.and(crate::recovery::finish_drained(attachment))
 }
 
 fn finish_draining_locked(locked: &Locked<'_>, index: u32, epoch: u64) -> Result<()> {

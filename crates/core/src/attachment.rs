@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use crate::error::{Error, ErrorCode, Result};
 use crate::handle::Handle;
@@ -14,10 +14,11 @@ use crate::layout::*;
 use crate::ledger;
 use crate::names;
 use crate::pages;
+use crate::process::{self, PerProcess};
 use crate::runtime::Runtime;
 use crate::segment::{Segment, Source, corrupt};
 use crate::snapshot::Holder;
-use crate::sync::{Flag, Word};
+use crate::sync::{self, Flag, Mutex, Word};
 use crate::sys::{self, ProcessId};
 
 /// Attachment records: {sequence 32 | runtime 8 | state 8}.
@@ -31,9 +32,15 @@ pub(crate) struct Attachment {
     /// This attachment's alone, in this process.
     pub(crate) serial: u64,
     process: ProcessId,
+    /// `process::generation` of the process that attached.
+    generation: u64,
     runtime: Runtime,
     path: Option<PathBuf>,
     detached: Flag,
+    /// Its records have been given back.
+    left: Flag,
+    /// Ends under way by threads without a block.
+    pub(crate) strays: Word,
     /// A dead process was recovered under the lock: draining regions may have become idle.
     pub(crate) recovered: Flag,
     /// All thread blocks, and those that no thread has.
@@ -43,10 +50,7 @@ pub(crate) struct Attachment {
 }
 
 /// Attachments of this copy of the library, by heap id.
-fn registry() -> &'static Mutex<HashMap<u128, Weak<Attachment>>> {
-    static REGISTRY: OnceLock<Mutex<HashMap<u128, Weak<Attachment>>>> = OnceLock::new();
-    REGISTRY.get_or_init(Mutex::default)
-}
+static REGISTRY: PerProcess<HashMap<u128, Weak<Attachment>>> = PerProcess::new();
 
 fn random() -> Result<[u64; 3]> {
     let mut bytes = [0u8; 24];
@@ -69,7 +73,12 @@ fn sizes(options: &HeapOptions) -> Result<Vec<u64>> {
 
 fn identity(options: &HeapOptions, size: u64, shared: bool) -> Result<Identity> {
     let [a, b, seed] = random()?;
-    let flags = if shared { FLAG_SHARED } else { 0 } | if options.verify { FLAG_VERIFY } else { 0 };
+    let kind = match shared {
+        true => FLAG_SHARED,
+        false if sync::asymmetric() => FLAG_LIGHT,
+        false => 0,
+    };
+    let flags = kind | if options.verify { FLAG_VERIFY } else { 0 };
     Ok(Identity {
         layout_version: crate::LAYOUT_VERSION,
         byte_order: BYTE_ORDER,
@@ -136,7 +145,7 @@ impl Attachment {
         Attachment::create_file(options, &folder, path)
     }
 
-    /// Makes the whole heap under another name, then gives it its own: nobody can open it half made (H4).
+    /// Makes the whole heap before it has its name: nobody can open it half made (H4).
     fn create_file(options: HeapOptions, folder: &Path, path: PathBuf) -> Result<Arc<Attachment>> {
         let sizes = sizes(&options)?;
         let [tag, ..] = random()?;
@@ -214,6 +223,10 @@ impl Attachment {
                 sys::reopen_mapped(base).map_err(|error| sys::error("finding the heap's file", &error))?;
             return Attachment::open_file(options, file, path);
         }
+        if identity.flags & FLAG_LIGHT != 0 && !sync::asymmetric() {
+            let what = "the heap was made with membarrier, which the system refuses now";
+            return Err(Error::with_message(ErrorCode::Unsupported, what));
+        }
         // SAFETY: the heap is private, so its mapping ends with the last attachment, which the count below decides.
         let segment = unsafe { Segment::over(base, identity, None, Source::Private) };
         segment.header().users.add(1);
@@ -224,13 +237,14 @@ impl Attachment {
         let absent =
             || Error::with_message(ErrorCode::NotFound, format!("this process has no heap with the id {id:?}"));
         let key = u128::from_str_radix(id, 16).ok().filter(|_| id.len() == 32).ok_or_else(absent)?;
-        let found = registry().lock().unwrap_or_else(PoisonError::into_inner).get(&key).and_then(Weak::upgrade);
+        let found = REGISTRY.lock().get(&key).and_then(Weak::upgrade);
         found.filter(|attachment| !attachment.is_detached()).ok_or_else(absent)
     }
 
     /// Takes an attachment record of the segment. On failure the mapping is ended.
     fn join(segment: Segment, options: HeapOptions, path: Option<PathBuf>) -> Result<Arc<Attachment>> {
         static SERIALS: Word = Word::new(1);
+        let _span = tracing::info_span!("attach", heap = %format_args!("{:032x}", segment.identity.id)).entered();
         let process = sys::process_id();
         let mut attachment = Attachment {
             segment,
@@ -238,9 +252,12 @@ impl Attachment {
             sequence: 0,
             serial: SERIALS.add(1),
             process,
+            generation: process::generation(),
             runtime: options.runtime,
             path,
             detached: Flag::default(),
+            left: Flag::default(),
+            strays: Word::new(0),
             recovered: Flag::default(),
             blocks: Mutex::default(),
             idle_blocks: Mutex::default(),
@@ -251,7 +268,7 @@ impl Attachment {
             attachment.this = this.clone();
             attachment
         });
-        let mut registry = registry().lock().unwrap_or_else(PoisonError::into_inner);
+        let mut registry = REGISTRY.lock();
         registry.retain(|_, known| known.strong_count() > 0);
         registry.insert(attachment.segment.identity.id, attachment.weak());
         drop(registry);
@@ -359,7 +376,7 @@ impl Attachment {
 
     /// True in a process that was forked from the one that attached.
     pub(crate) fn is_child(&self) -> bool {
-        sys::pid() != self.process.pid
+        process::generation() != self.generation
     }
 
     #[inline]
@@ -386,24 +403,41 @@ impl Attachment {
 
     pub(crate) fn detach(&self) -> Result<()> {
         self.check_attached()?;
-        self.detached.set(true);
+        if self.detached.put(true) {
+            return Err(Error::with_message(ErrorCode::NotAttached, "the heap was detached by another thread"));
+        }
+        let quiet = self.await_quiet();
         if self.holds_borrows() {
-            self.detached.set(false);
+            self.detached.put(false);
             return Err(Error::held(ErrorCode::Borrowed, Handle::NULL, self.weak()));
         }
-        Ok(())
+        // A thread that is still in a call keeps the records until the last object of the heap is gone.
+        if quiet { self.leave() } else { Ok(()) }
+    }
+
+    /// Whether there can be attachments of other processes.
+    pub(crate) fn others_may_die(&self) -> bool {
+        #[cfg(loom)]
+        if crate::model::has_processes() {
+            return true;
+        }
+        self.segment.source() == Source::Shared
     }
 
     /// Whether an attachment that is not this one is dead, by the rules of C1.
     pub(crate) fn is_dead(&self, index: u16) -> bool {
-        if index == self.index || self.segment.source() != Source::Shared {
+        if index == self.index || !self.others_may_die() {
             return false;
         }
         let Some(record) = self.segment.get::<AttachmentRecord>(u32::from(index)) else { return false };
-        let Some(file) = self.segment.file.as_ref() else { return false };
         if record.state.acquire() & 0xff != ATTACHED {
             return false;
         }
+        #[cfg(loom)]
+        if crate::model::is_dead(index) {
+            return true;
+        }
+        let Some(file) = self.segment.file.as_ref() else { return false };
         let boot = sys::boot_id();
         let same_boot = record.boot[0].relaxed() == boot as u64 && record.boot[1].relaxed() == (boot >> 64) as u64;
         let namespace = if same_boot { record.namespace.relaxed() } else { 0 };
@@ -478,6 +512,7 @@ impl Attachment {
 
     /// Gives all free memory back to the system; bytes.
     pub(crate) fn trim(&self) -> Result<u64> {
+        let _span = tracing::info_span!("trim", heap = self.id()).entered();
         Ok(pages::trim(&self.locked()?, 1)? * GRANULE)
     }
 
@@ -490,29 +525,40 @@ impl Attachment {
         held || walked.is_err()
     }
 
-    /// Leaves the segment: contexts and counters stay with their regions, records and pages go back to the heap.
+    /// Leaves the segment: contexts and counters stay with their regions, records and pages go back to the heap. Called
+    /// when no thread uses the attachment.
     fn leave(&self) -> Result<()> {
         let locked = Locked::take(self)?;
+        self.left.put(true);
         crate::recovery::release_records(&locked, self.index)?;
         let record = self.segment.record::<AttachmentRecord>(u32::from(self.index))?;
         record.state.set_release(record.state.relaxed() & !0xff);
-        pages::trim_if_idle(&locked)
+        let trimmed = pages::trim_if_idle(&locked);
+        drop(locked);
+        if let Some(file) = self.segment.file.as_ref().filter(|_| self.segment.source() == Source::Shared) {
+            sys::release_liveness(file, self.index);
+        }
+        trimmed
     }
 }
 
 impl Drop for Attachment {
     fn drop(&mut self) {
         let child = self.is_child();
-        if !child && self.sequence != 0 && self.holds_borrows() {
+        let left = self.left.get() || self.sequence == 0;
+        if !child && !left && self.holds_borrows() {
             // Borrows by token outlive the heap's object in C. Their memory stays mapped, and their process alive.
             tracing::warn!(heap = %self.id(), "a heap was dropped with live borrows; its memory stays mapped");
             std::mem::forget(self.segment.file.take());
             return;
         }
-        if !child && self.sequence != 0 {
-            if let Err(error) = self.leave() {
-                tracing::error!(%error, "a heap could not be left in order");
-            }
+        if !child
+            && !left
+            && let Err(error) = self.leave()
+        {
+            tracing::error!(%error, "a heap could not be left in order");
+        }
+        if !child {
             self.drop_blocks();
         }
         let last = match self.segment.source() {

@@ -7,6 +7,8 @@
 
 use crate::attachment::Attachment;
 use crate::error::{Error, ErrorCode, Result};
+use crate::fast::Begun;
+use crate::fault::{Fault, planted};
 use crate::handle::{Handle, HandleKind, Token};
 use crate::journal::Locked;
 use crate::layout::*;
@@ -19,11 +21,38 @@ use crate::threads::{Tcb, record_owner};
 
 /// Why a begin was refused; made into an error with its message off the fast path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Refusal {
+pub(crate) enum Refusal {
     Stale,
     Poisoned,
     Frozen,
     Conflict,
+}
+
+/// On whose behalf a borrow begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    /// A caller that keeps the token, which ends it.
+    Token,
+    /// A guard of a scope: its token ends nothing.
+    Guard,
+    /// An object that a program keeps: its token ends nothing.
+    Object,
+    /// The same for a native view, counted as one in the same step.
+    View,
+}
+
+impl By {
+    /// The mark beside the kind in the entry's word.
+    #[inline]
+    pub(crate) fn mark(self) -> u64 {
+        if self == By::Token { 0 } else { phase::OWNED }
+    }
+
+    /// Whether such a borrow is often kept, so that its moment is read from the clock.
+    #[inline]
+    pub(crate) fn lasts(self) -> bool {
+        matches!(self, By::Object | By::View)
+    }
 }
 
 /// A step of begin on the state word: what it becomes, or why not.
@@ -49,23 +78,61 @@ fn step(state: u64, generation: u32, kind: BorrowKind, entry: u32) -> std::resul
     }
 }
 
+/// What `step` makes of a state if nothing is in the way, but for the entry of a unique borrow.
+#[inline]
+pub(crate) fn easy_step(state: u64, generation: u32, kind: BorrowKind) -> Option<u64> {
+    let low = state as u32;
+    let easy = match kind {
+        BorrowKind::Shared => low & !(state::FROZEN as u32) < state::COUNT as u32,
+        BorrowKind::Unique => low == 0,
+    };
+    let next = if kind == BorrowKind::Shared { state + 1 } else { state | state::UNIQUE };
+    (easy && state::generation(state) == generation).then_some(next)
+}
+
+/// The exchange of a begin: a full barrier between the entry's mark and the look at the region.
+#[inline]
+pub(crate) fn exchange(slot: &Slot, state: u64, next: u64) -> std::result::Result<u64, u64> {
+    match planted(Fault::BeginFence) {
+        true => slot.state.cas(state, next),
+        false => slot.state.cas_full_or(Fault::BeginByStore, state, next),
+    }
+}
+
 impl Attachment {
     /// Borrows a buffer for a caller that keeps the token.
     pub(crate) fn borrow_raw(&self, handle: Handle, kind: BorrowKind) -> Result<RawBorrow> {
-        self.borrow(handle, kind, 0)
+        self.borrow(handle, kind, By::Token)
     }
 
     /// Borrows a buffer for an object that ends it by `end_owned`: its token ends nothing.
     pub(crate) fn borrow_owned(&self, handle: Handle, kind: BorrowKind) -> Result<RawBorrow> {
-        self.borrow(handle, kind, phase::OWNED)
+        self.borrow(handle, kind, By::Object)
     }
 
-    fn borrow(&self, handle: Handle, kind: BorrowKind, owned: u64) -> Result<RawBorrow> {
-        let tcb = self.tcb()?;
-        match self.begin(tcb, handle, kind, owned)? {
+    /// The same for a native view, counted as one in the same step.
+    pub(crate) fn borrow_view(&self, handle: Handle, kind: BorrowKind) -> Result<RawBorrow> {
+        self.borrow(handle, kind, By::View)
+    }
+
+    /// Borrows a buffer on behalf of somebody.
+    #[inline(always)]
+    pub(crate) fn borrow(&self, handle: Handle, kind: BorrowKind, by: By) -> Result<RawBorrow> {
+        match self.begin_fast(handle, kind, by) {
+            Some(Begun { token, pointer, length, .. }) => {
+                Ok(RawBorrow { token, pointer: pointer.as_ptr(), length, kind })
+            }
+            None => self.borrow_slow(handle, kind, by),
+        }
+    }
+
+    #[cold]
+    pub(crate) fn borrow_slow(&self, handle: Handle, kind: BorrowKind, by: By) -> Result<RawBorrow> {
+        let tcb = &self.tcb()?;
+        match self.begin(tcb, handle, kind, by)? {
             Ok(borrow) => Ok(borrow),
             Err(Refusal::Conflict) if crate::recovery::recover_holders(self, handle)? => {
-                let again = self.begin(tcb, handle, kind, owned)?;
+                let again = self.begin(tcb, handle, kind, by)?;
                 again.map_err(|refusal| self.refused(tcb, handle, refusal))
             }
             Err(refusal) => Err(self.refused(tcb, handle, refusal)),
@@ -74,7 +141,7 @@ impl Attachment {
 
     /// The error for a refusal, counted.
     #[cold]
-    fn refused(&self, tcb: &mut Tcb, handle: Handle, refusal: Refusal) -> Error {
+    fn refused(&self, tcb: &Tcb, handle: Handle, refusal: Refusal) -> Error {
         match refusal {
             Refusal::Stale => self.stale(tcb, handle),
             Refusal::Poisoned => Error::new(ErrorCode::Poisoned).about(handle),
@@ -95,18 +162,17 @@ impl Attachment {
 
     /// The error for a borrow that is in the way, counted in the buffer's region.
     #[cold]
-    pub(crate) fn conflict(&self, tcb: &mut Tcb, code: ErrorCode, handle: Handle) -> Error {
+    pub(crate) fn conflict(&self, tcb: &Tcb, code: ErrorCode, handle: Handle) -> Error {
         self.count_in_region(tcb, handle, &[(counter::CONFLICTS, 1)]);
         Error::held(code, handle, self.weak())
     }
 
-    #[inline]
     fn begin(
         &self,
-        tcb: &mut Tcb,
+        tcb: &Tcb,
         handle: Handle,
         kind: BorrowKind,
-        owned: u64,
+        by: By,
     ) -> Result<std::result::Result<RawBorrow, Refusal>> {
         let mut patience = Patience::short();
         loop {
@@ -136,7 +202,7 @@ impl Attachment {
             }
             let (index, entry) = self.take_entry(tcb)?;
             let generation = phase::generation(entry.word.relaxed());
-            let word = phase::new(generation, tcb.record, kind as u64 | owned, phase::BEGIN);
+            let word = phase::new(generation, tcb.record, kind as u64 | by.mark(), phase::BEGIN);
             entry.handle.set_release(handle.to_bits());
             entry.owner.set_release(owner);
             entry.meta.set_release(u64::from(handle.index()) << 32 | u64::from(sys::ticks()));
@@ -145,7 +211,7 @@ impl Attachment {
             let mut state = slot.state.relaxed();
             let refusal = loop {
                 match step(state, handle.generation(), kind, index) {
-                    Ok(next) => match slot.state.cas_full(state, next) {
+                    Ok(next) => match exchange(slot, state, next) {
                         Ok(_) => break None,
                         Err(now) => state = now,
                     },
@@ -154,30 +220,25 @@ impl Attachment {
             };
             if let Some(refusal) = refusal {
                 entry.word.set_release(phase::with(word, phase::FREE));
-                tcb.free_entries.push(index);
+                tcb.free_entries.push(index, entry);
                 match refusal {
                     // A recount of what a dead process held; soon over, unless the recoverer is stopped or dead too.
                     None => {
-                        if !patience.wait() {
-                            self.help()?;
-                            if slot.state.acquire() & state::RECOVERING != 0 {
-                                return Ok(Err(Refusal::Conflict));
-                            }
+                        if !patience.wait() && !crate::recovery::settle_slot(self, handle.index())? {
+                            return Ok(Err(Refusal::Conflict));
                         }
                         continue;
                     }
                     Some(refusal) => return Ok(Err(refusal)),
                 }
             }
+            let (owner, region) = match planted(Fault::OwnerLate) {
+                true => (slot.owner.acquire(), self.segment.record(control::region(slot.owner.acquire()))?),
+                false => (owner, region),
+            };
             // Pairs with the closer's change of control and its fence: one of us sees the other.
             if !control::lives(region.control.acquire(), owner) {
-                self.undo(slot, entry, word, handle.generation(), kind);
-                self.free_entry(tcb, index, entry, word);
-                // This begin may have been what kept the region from being freed.
-                let control = region.control.acquire();
-                if control::epoch(control) == control::epoch(owner) {
-                    self.after_end(region, owner, control)?;
-                }
+                self.lost(tcb, region, (slot, handle), (index, entry, word));
                 match self.closing(region, owner, &mut patience) {
                     Some(refusal) => return Ok(Err(refusal)),
                     None => continue,
@@ -188,17 +249,48 @@ impl Attachment {
             let (place, length) = (slot.place.relaxed(), slot.length.relaxed() & place::LENGTH);
             let token = Token::new(index, generation);
             let Some(pointer) = self.segment.bytes(place::offset(place), length) else {
-                self.end_entry(Some(tcb), index, entry, phase::with(word, phase::HELD), false)?;
+                self.misplaced(tcb, index, entry, word);
                 return Err(corrupt(format!("{handle} is at {} with {length} bytes", place::offset(place))));
             };
-            if let Some(context) = self.context(tcb, owner) {
-                context.counters[counter::BEGUN].count(1);
-            } else if let Ok(context) = self.context_slow(tcb, owner) {
-                context.counters[counter::BEGUN].count(1);
-            } else {
-                self.count_on_record(tcb, counter::BEGUN, 1);
+            let context = match self.context(tcb, owner) {
+                Some(context) => Some(context),
+                None => self.context_to_count(tcb, owner),
+            };
+            for counter in [counter::BEGUN, counter::VIEWS].into_iter().take(1 + usize::from(by == By::View)) {
+                match context {
+                    Some(context) => context.counters[counter].count(1),
+                    None => self.count_on_record(tcb, counter, 1),
+                }
             }
             return Ok(Ok(RawBorrow { token, pointer: pointer.as_ptr(), length: length as usize, kind }));
+        }
+    }
+
+    /// Takes a begin back that a change of its region has overtaken.
+    #[cold]
+    pub(crate) fn lost(
+        &self,
+        tcb: &Tcb,
+        region: &RegionRecord,
+        (slot, handle): (&Slot, Handle),
+        (index, entry, word): (u32, &Entry, u64),
+    ) {
+        let owner = entry.owner.relaxed();
+        let kind = if phase::kind(word) == BorrowKind::Unique as u64 { BorrowKind::Unique } else { BorrowKind::Shared };
+        self.undo(slot, entry, word, handle.generation(), kind);
+        self.free_entry(tcb, index, entry, word);
+        // This begin may have been what kept the region from being freed.
+        let control = region.control.acquire();
+        if control::epoch(control) == control::epoch(owner) {
+            self.tell_after_end(region, owner, control);
+        }
+    }
+
+    /// Ends a borrow of a buffer whose place is no place in the segment.
+    #[cold]
+    pub(crate) fn misplaced(&self, tcb: &Tcb, index: u32, entry: &Entry, word: u64) {
+        if let Err(error) = self.end_entry(Some(tcb), index, entry, phase::with(word, phase::HELD), false) {
+            tracing::error!(%error, "a borrow of a misplaced buffer could not be ended in order");
         }
     }
 
@@ -233,7 +325,7 @@ impl Attachment {
 
     /// Takes a begin back, as an end: by exchange only, and content with a state that an allocation has swept.
     #[cold]
-    fn undo(&self, slot: &Slot, entry: &Entry, word: u64, generation: u32, kind: BorrowKind) {
+    pub(crate) fn undo(&self, slot: &Slot, entry: &Entry, word: u64, generation: u32, kind: BorrowKind) {
         entry.word.set_release(phase::with(word, phase::END));
         let mut state = slot.state.relaxed();
         loop {
@@ -241,8 +333,10 @@ impl Attachment {
                 return;
             }
             if state & state::RECOVERING != 0 {
-                entry.word.set_release(phase::with(word, phase::HELD));
-                self.await_recount(slot);
+                if !planted(Fault::UndoInBegin) {
+                    entry.word.set_release(phase::with(word, phase::HELD));
+                }
+                self.await_recount(slot, entry);
                 entry.word.set_release(phase::with(word, phase::END));
                 state = slot.state.relaxed();
                 continue;
@@ -252,7 +346,7 @@ impl Attachment {
                 return;
             }
             let next = if kind == BorrowKind::Unique { state::of(generation) } else { state - 1 };
-            match slot.state.cas_full(state, next) {
+            match slot.state.cas_full_or(Fault::EndByStore, state, next) {
                 Ok(_) => return,
                 Err(now) => state = now,
             }
@@ -261,11 +355,12 @@ impl Attachment {
 
     /// Waits until a recount of this slot is over, and does it if the recoverer is dead.
     #[cold]
-    fn await_recount(&self, slot: &Slot) {
+    fn await_recount(&self, slot: &Slot, entry: &Entry) {
+        let index = (entry.meta.relaxed() >> 32) as u32;
         let mut patience = Patience::short();
         while slot.state.acquire() & state::RECOVERING != 0 {
             if !patience.wait() {
-                if let Err(error) = self.help() {
+                if let Err(error) = crate::recovery::settle_slot(self, index) {
                     tracing::warn!(%error, "waiting for a recount");
                 }
                 patience = Patience::short();
@@ -281,7 +376,7 @@ impl Attachment {
 
     /// Ends the borrow of a token, claimed by one exchange: of two ends one wins (B7).
     pub(crate) fn end_token(&self, token: Token) -> Result<()> {
-        let tcb = self.tcb()?;
+        let tcb = &self.tcb()?;
         let stale = |tcb: &Tcb| {
             self.count_on_record(tcb, counter::STALE, 1);
             let what = "the token names no borrow that lives: it was ended, or is of another heap or process";
@@ -299,21 +394,43 @@ impl Attachment {
         }
         // A thread that has never used this region finds its context first: no lock is taken between claim and end.
         let owner = entry.owner.relaxed();
-        if self.context(tcb, owner).is_none() && self.lives(owner) {
-            let _ = self.context_slow(tcb, owner);
+        if self.context(tcb, owner).is_none() {
+            let _ = self.context_to_count(tcb, owner);
         }
-        if entry.word.cas(word, phase::with(word, phase::END)).is_err() {
+        if entry.word.cas_or(Fault::ClaimByStore, word, phase::with(word, phase::END)).is_err() {
             return stale(tcb);
         }
-        self.end_entry(Some(tcb), token.index(), entry, word, true)
+        match self.end_own(tcb, token, entry, word) {
+            true => Ok(()),
+            false => self.end_entry(Some(tcb), token.index(), entry, word, true),
+        }
     }
 
     /// Ends a borrow that its language ends exactly once. In a forked child nothing is ended (H7).
+    #[inline]
     pub(crate) fn end_owned(&self, token: Token) {
-        let mut tcb = self.tcb_for_end();
-        if tcb.is_none() && self.is_child() {
-            return;
+        if !self.end_fast(token) {
+            self.end_owned_slow(token);
         }
+    }
+
+    #[cold]
+    pub(crate) fn end_owned_slow(&self, token: Token) {
+        let tcb = self.tcb_for_end();
+        if tcb.is_none() {
+            if self.is_child() {
+                return;
+            }
+            // Without a block the end is marked on the attachment itself, for `detach` to wait for.
+            self.strays.add(1);
+        }
+        self.end_owned_by(tcb.as_deref(), token);
+        if tcb.is_none() {
+            self.strays.sub(1);
+        }
+    }
+
+    fn end_owned_by(&self, tcb: Option<&Tcb>, token: Token) {
         let Some(entry) = self.segment.get::<Entry>(token.index()) else { return };
         let word = entry.word.relaxed();
         if phase::of(word) != phase::HELD || phase::generation(word) != token.generation() {
@@ -321,10 +438,10 @@ impl Attachment {
             return;
         }
         let owner = entry.owner.relaxed();
-        if let Some(tcb) = tcb.as_deref_mut()
+        if let Some(tcb) = tcb
             && self.context(tcb, owner).is_none()
         {
-            let _ = self.context_slow(tcb, owner);
+            let _ = self.context_to_count(tcb, owner);
         }
         if let Err(error) = self.end_entry(tcb, token.index(), entry, word, true) {
             tracing::error!(%error, ?token, "a borrow could not be ended in order");
@@ -338,21 +455,14 @@ impl Attachment {
     }
 
     /// The end of a borrow whose only ender this is. `word` is the entry's word while it was held.
-    pub(crate) fn end_entry(
-        &self,
-        tcb: Option<&mut Tcb>,
-        index: u32,
-        entry: &Entry,
-        word: u64,
-        count: bool,
-    ) -> Result<()> {
+    pub(crate) fn end_entry(&self, tcb: Option<&Tcb>, index: u32, entry: &Entry, word: u64, count: bool) -> Result<()> {
         entry.word.set_release(phase::with(word, phase::END));
         let (handle, owner) = (Handle::from_bits(entry.handle.relaxed()), entry.owner.relaxed());
         let slot = self.segment.record::<Slot>((entry.meta.relaxed() >> 32) as u32)?;
         if phase::kind(word) == BorrowKind::Unique as u64 {
             // Nobody else may change the word of a slot under a unique borrow.
             slot.state.set_release(state::of(handle.generation()));
-            sync::light();
+            sync::light(self.segment.cheap);
         } else {
             self.undo(slot, entry, word, handle.generation(), BorrowKind::Shared);
         }
@@ -375,32 +485,40 @@ impl Attachment {
                 record.foreign.add(if count { FOREIGN_COUNTED } else { 1 });
             }
         }
-        if control & control::LOW & !u64::from(u16::MAX) != 0 {
+        if control::has_news(control) {
             self.after_end(region, owner, control)?;
         }
         Ok(())
     }
 
     /// Frees an entry in its next generation: to this thread's stack, or left for its owner to find.
-    fn free_entry(&self, tcb: &mut Tcb, index: u32, entry: &Entry, word: u64) {
+    fn free_entry(&self, tcb: &Tcb, index: u32, entry: &Entry, word: u64) {
         entry.word.set_release(phase::ended(word));
         if phase::record(word) != tcb.record {
             if let Some(record) = self.segment.get::<ThreadRecord>(phase::record(word)) {
                 record.foreign.add(1);
             }
         } else if phase::generation(word) + 1 < phase::LAST_GENERATION {
-            tcb.free_entries.push(index);
+            tcb.free_entries.push(index, entry);
+        }
+    }
+
+    /// What `after_end` does, for ends that have no way to say that it failed; the next `attach` or `check` does it again.
+    #[cold]
+    pub(crate) fn tell_after_end(&self, region: &RegionRecord, owner: u64, control: u64) {
+        if let Err(error) = self.after_end(region, owner, control) {
+            tracing::error!(%error, "what follows the end of a borrow could not be done");
         }
     }
 
     /// Wakes who waits for an idle region, and closes one that was to be closed when idle.
     #[cold]
     fn after_end(&self, region: &RegionRecord, owner: u64, control: u64) -> Result<()> {
-        if control & control::WAITED != 0 {
+        if control & control::WAITED != 0 && !planted(Fault::IdleWake) {
             crate::arena::wake_waiters(region);
         }
-        if control::status(control) == control::DRAINING && !self.is_child() {
-            sync::heavy();
+        if control::status(control) == control::DRAINING && !self.is_child() && !planted(Fault::DrainEnd) {
+            sync::heavy(self.segment.cheap);
             crate::arena::finish_draining(self, control::region(owner), control::epoch(owner))?;
         }
         Ok(())
@@ -422,10 +540,10 @@ impl Attachment {
 
     /// Changes a live buffer's state word by exchange, with the thread's mark up so that its region cannot close.
     fn change_state(&self, handle: Handle, change: impl Fn(u64) -> std::result::Result<u64, Refusal>) -> Result<()> {
-        let tcb = self.tcb()?;
+        let tcb = &self.tcb()?;
         let mut patience = Patience::short();
         loop {
-            let done = self.pinned(tcb, handle, |_, slot| {
+            let done = self.pinned(tcb, handle, |_, _, slot| {
                 let mut state = slot.state.relaxed();
                 loop {
                     if state::generation(state) != handle.generation() || state & state::FREE != 0 {
@@ -448,19 +566,16 @@ impl Attachment {
                 Some(Err(Refusal::Conflict)) if crate::recovery::recover_holders(self, handle)? => {}
                 Some(Err(refusal)) => return Err(self.refused(tcb, handle, refusal)),
                 None if patience.wait() => {}
-                None => {
-                    self.help()?;
-                    patience = Patience::short();
-                }
+                None if crate::recovery::settle_slot(self, handle.index())? => patience = Patience::short(),
+                None => return Err(self.refused(tcb, handle, Refusal::Conflict)),
             }
         }
     }
 
     /// The heap's lock, if this process is attached. The thread has its record before: taking one needs the lock too.
     pub(crate) fn locked(&self) -> Result<Locked<'_>> {
-        self.check_attached()?;
-        self.tcb()?;
-        Locked::take(self)
+        let op = self.tcb()?;
+        Ok(Locked::take(self)?.of_operation(op))
     }
 }
 

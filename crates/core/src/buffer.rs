@@ -1,10 +1,13 @@
 //! The typed buffer and its guards: slices that the compiler and the ledger both watch (V1).
 
+use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
+use crate::borrow::By;
 use crate::error::{Error, Result};
 use crate::error_code::ErrorCode;
+use crate::fast::Begun;
 use crate::handle::{Handle, Token};
 use crate::heap::Heap;
 use crate::lease::RawBorrow;
@@ -39,15 +42,15 @@ impl<'region> Buffer<'region> {
     }
 
     /// Borrows the bytes for reading; `BorrowConflict` while anyone has them for writing.
+    #[inline]
     pub fn borrow_shared(&self) -> Result<Ref<'_>> {
-        let borrow = self.heap.attachment.borrow_owned(self.handle, BorrowKind::Shared)?;
-        Ok(Ref { heap: self.heap, borrow, lifetime: PhantomData })
+        Ok(Ref { held: Held::begin(self.heap, self.handle)?, lifetime: PhantomData })
     }
 
     /// Borrows the bytes for writing; `BorrowConflict` while anyone else has them at all.
+    #[inline]
     pub fn borrow_unique(&mut self) -> Result<RefMut<'_>> {
-        let borrow = self.heap.attachment.borrow_owned(self.handle, BorrowKind::Unique)?;
-        Ok(RefMut { heap: self.heap, borrow, lifetime: PhantomData })
+        Ok(RefMut { held: Held::begin(self.heap, self.handle)?, lifetime: PhantomData })
     }
 
     /// The state.
@@ -66,18 +69,81 @@ impl<'region> Buffer<'region> {
     }
 }
 
+/// A live borrow of a guard. `KIND` is `BorrowKind` as a number.
+struct Held<'buffer, const KIND: u8> {
+    heap: &'buffer Heap,
+    began: Began<'buffer>,
+}
+
+enum Began<'buffer> {
+    Short(Begun<'buffer>),
+    Long(RawBorrow),
+}
+
+impl<'buffer, const KIND: u8> Held<'buffer, KIND> {
+    const KIND: BorrowKind = if KIND == BorrowKind::Unique as u8 { BorrowKind::Unique } else { BorrowKind::Shared };
+
+    #[inline(always)]
+    fn begin(heap: &'buffer Heap, handle: Handle) -> Result<Held<'buffer, KIND>> {
+        match heap.attachment.begin_fast(handle, Self::KIND, By::Guard) {
+            Some(begun) => Ok(Held { heap, began: Began::Short(begun) }),
+            None => {
+                let borrow = heap.attachment.borrow_slow(handle, Self::KIND, By::Guard)?;
+                Ok(Held { heap, began: Began::Long(borrow) })
+            }
+        }
+    }
+
+    fn token(&self) -> Token {
+        match &self.began {
+            Began::Short(begun) => begun.token,
+            Began::Long(borrow) => borrow.token,
+        }
+    }
+
+    #[inline]
+    fn bytes(&self) -> (*mut u8, usize) {
+        match &self.began {
+            Began::Short(begun) => (begun.pointer.as_ptr(), begun.length),
+            Began::Long(borrow) => (borrow.pointer, borrow.length),
+        }
+    }
+}
+
+impl<const KIND: u8> Drop for Held<'_, KIND> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Began::Short(begun) = &self.began
+            && self.heap.attachment.end_begun(begun, Self::KIND)
+        {
+            return;
+        }
+        self.heap.attachment.end_owned_slow(self.token());
+    }
+}
+
+impl<const KIND: u8> fmt::Debug for Held<'_, KIND> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (pointer, length) = self.bytes();
+        f.debug_struct("Held")
+            .field("token", &self.token())
+            .field("pointer", &pointer)
+            .field("length", &length)
+            .finish()
+    }
+}
+
 /// A shared borrow: the bytes for reading.
 #[derive(Debug)]
 pub struct Ref<'buffer> {
-    heap: &'buffer Heap,
-    borrow: RawBorrow,
+    held: Held<'buffer, { BorrowKind::Shared as u8 }>,
     lifetime: PhantomData<&'buffer [u8]>,
 }
 
 impl Ref<'_> {
     /// The name of this borrow in the ledger.
     pub fn token(&self) -> Token {
-        self.borrow.token
+        self.held.token()
     }
 
     /// The bytes as text; `InvalidUtf8` if they are none.
@@ -94,15 +160,11 @@ impl Ref<'_> {
 impl Deref for Ref<'_> {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
+        let (pointer, length) = self.held.bytes();
         // SAFETY: the borrow is live as long as self; nobody writes under a shared borrow.
-        unsafe { std::slice::from_raw_parts(self.borrow.pointer, self.borrow.length) }
-    }
-}
-
-impl Drop for Ref<'_> {
-    fn drop(&mut self) {
-        self.heap.attachment.end_owned(self.borrow.token);
+        unsafe { std::slice::from_raw_parts(pointer, length) }
     }
 }
 
@@ -114,37 +176,33 @@ unsafe impl Sync for Ref<'_> {}
 /// A unique borrow: the bytes for writing.
 #[derive(Debug)]
 pub struct RefMut<'buffer> {
-    heap: &'buffer Heap,
-    borrow: RawBorrow,
+    held: Held<'buffer, { BorrowKind::Unique as u8 }>,
     lifetime: PhantomData<&'buffer mut [u8]>,
 }
 
 impl RefMut<'_> {
     /// The name of this borrow in the ledger.
     pub fn token(&self) -> Token {
-        self.borrow.token
+        self.held.token()
     }
 }
 
 impl Deref for RefMut<'_> {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
+        let (pointer, length) = self.held.bytes();
         // SAFETY: the borrow is unique and live as long as self; writing needs `&mut self`.
-        unsafe { std::slice::from_raw_parts(self.borrow.pointer, self.borrow.length) }
+        unsafe { std::slice::from_raw_parts(pointer, length) }
     }
 }
 
 impl DerefMut for RefMut<'_> {
     fn deref_mut(&mut self) -> &mut [u8] {
+        let (pointer, length) = self.held.bytes();
         // SAFETY: as for `deref`, and self is borrowed alone.
-        unsafe { std::slice::from_raw_parts_mut(self.borrow.pointer, self.borrow.length) }
-    }
-}
-
-impl Drop for RefMut<'_> {
-    fn drop(&mut self) {
-        self.heap.attachment.end_owned(self.borrow.token);
+        unsafe { std::slice::from_raw_parts_mut(pointer, length) }
     }
 }
 

@@ -1,44 +1,66 @@
 //! `check`: walks a whole heap and verifies its invariants (C3). It holds the lock, so that structure stands still;
-//! borrows and allocations go on, so what looks wrong is looked at again before it is called damage.
+//! borrows and allocations go on, and are no contradictions.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+use std::time::Duration;
 
 use crate::attachment::Attachment;
-use crate::error::{ErrorCode, Result};
-use crate::journal::Locked;
+use crate::check_borrows::Reading;
+use crate::check_lists;
+use crate::error::{Error, ErrorCode, Result};
 use crate::layout::*;
-use crate::ledger;
 use crate::segment::{Segment, corrupt};
 use crate::snapshot::CheckReport;
 use crate::threads::{each_link, record_owner};
 
-/// How often a heap is walked before a contradiction in it counts.
-const LOOKS: u32 = 4;
+/// How often one contradiction must be seen, one look after the other, to be called damage, and how often a heap is
+/// looked at in all. Who looks under the lock meets passing ones hardly ever; who looks without it, often.
+pub(crate) struct Looks {
+    pub(crate) alike: u32,
+    pub(crate) in_all: u32,
+    pub(crate) pause: Duration,
+}
+
+const LOOKS: Looks = Looks { alike: 4, in_all: 64, pause: Duration::from_millis(2) };
 
 impl Attachment {
     pub(crate) fn check(&self) -> Result<CheckReport> {
+        let _span = tracing::info_span!("check", heap = self.id()).entered();
+        let _op = self.tcb()?;
         crate::recovery::recover_dead(self)?;
         crate::arena::finish_all_draining(self)?;
         let locked = self.locked()?;
-        let mut look = 1;
-        loop {
-            match walk(&locked) {
-                Err(error) if error.code() == ErrorCode::Corrupt && look < LOOKS => {
-                    std::thread::sleep(std::time::Duration::from_millis(1 << look));
-                    look += 1;
-                }
-                Err(error) => {
-                    tracing::error!(%error, "check found a fault");
-                    return Err(error);
-                }
-                Ok(report) => return Ok(report),
-            }
+        let found = look(locked.segment, &LOOKS, || locked.beat());
+        if let Err(error) = &found
+            && error.code() == ErrorCode::Corrupt
+        {
+            let error = error.clone();
+            locked.tell(move || tracing::error!(%error, "check found a fault"));
         }
+        found
     }
 }
 
-/// What the ledger holds of a slot: its generation, shared borrows, and the entry of a unique one.
-type Held = HashMap<u32, (u32, u64, Option<u32>)>;
+/// Looks until the heap is sound or one contradiction stays, which is `Corrupt`; `Timeout` if it is another one each time.
+/// What a message has in parentheses may differ.
+pub(crate) fn look(segment: &Segment, looks: &Looks, each: impl Fn()) -> Result<CheckReport> {
+    let (mut last, mut alike) = (String::new(), 0);
+    for _ in 0..looks.in_all {
+        let error = match walk(segment) {
+            Err(error) if error.code() == ErrorCode::Corrupt => error,
+            done => return done,
+        };
+        let message = error.message().split(" (").next().unwrap_or_default().to_owned();
+        alike = if message == last { alike + 1 } else { 1 };
+        last = message;
+        if alike >= looks.alike {
+            return Err(error);
+        }
+        each();
+        std::thread::sleep(looks.pause);
+    }
+    Err(Error::with_message(ErrorCode::Timeout, format!("the heap changes too fast to be looked at; last: {last}")))
+}
 
 /// Who has a granule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +71,8 @@ enum Use {
     Chunk(u32),
 }
 
-fn walk(locked: &Locked<'_>) -> Result<CheckReport> {
-    let segment = locked.segment;
+/// Walks the heap once, and gives the first contradiction in it.
+fn walk(segment: &Segment) -> Result<CheckReport> {
     let header = segment.header();
     let mut report = CheckReport::default();
     if header.journal_len.acquire() != 0 || header.reclaiming.acquire() != 0 {
@@ -80,10 +102,22 @@ fn walk(locked: &Locked<'_>) -> Result<CheckReport> {
         }
         report.regions += 1;
         report.chunks += check_region(segment, index, record, &mut uses, &mut blocks, &mut contexts)?;
+        report.lost += check_lists::lost(segment, index, record)?;
     }
     check_granules(segment, &uses)?;
-    let held = check_ledger(segment, &mut report)?;
-    check_slots(segment, &uses, &held, &mut report)?;
+    check_pages(segment)?;
+    let before = Reading::take(segment)?;
+    report.borrows = before.held();
+    let seen = see_slots(segment, &uses)?;
+    let borrows = before.until(&Reading::take(segment)?);
+    for slot in &seen.live {
+        borrows.check_live(slot.index, slot.state)?;
+    }
+    borrows.check_rest(segment, |index| {
+        seen.changing.contains(&index) || seen.live.binary_search_by_key(&index, |slot| slot.index).is_ok()
+    })?;
+    check_overlaps(&seen.live)?;
+    report.buffers = seen.live.len() as u64;
     Ok(report)
 }
 
@@ -152,7 +186,7 @@ fn check_region(
         |c: &Chunk| &c.next,
         |at| {
             let chunk = segment.record::<Chunk>(at)?;
-            if chunk.region.acquire() != u64::from(index) + 1 || chunk.previous.acquire() != previous {
+            if chunk.region.acquire() as u32 != index + 1 || chunk.previous.acquire() != previous {
                 return Err(corrupt(format!("chunk {at} of region {index} is linked wrongly")));
             }
             previous = u64::from(at) + 1;
@@ -197,8 +231,8 @@ fn check_region(
     Ok(chunks)
 }
 
-/// Walks the ledger. Returns what is held of each slot: how many shared, and the unique entry.
-fn check_ledger(segment: &Segment, report: &mut CheckReport) -> Result<Held> {
+/// Checks that each page of the ledger is one thread record's.
+fn check_pages(segment: &Segment) -> Result<()> {
     let mut pages = HashSet::new();
     for index in 0..segment.used(Table::Threads) {
         let Some(record) = segment.get::<ThreadRecord>(index) else { continue };
@@ -217,64 +251,71 @@ fn check_ledger(segment: &Segment, report: &mut CheckReport) -> Result<Held> {
             },
         )?;
     }
-    let mut held = Held::new();
-    ledger::each(segment, |seen| {
-        if seen.phase() != phase::HELD {
-            return Ok(());
-        }
-        report.borrows += 1;
-        if seen.slot != seen.handle.index() || segment.get::<Slot>(seen.slot).is_none() {
-            return Err(corrupt(format!(
-                "ledger entry {} is about slot {} and {}",
-                seen.index, seen.slot, seen.handle
-            )));
-        }
-        let (generation, shared, unique) = held.entry(seen.slot).or_insert((seen.handle.generation(), 0, None));
-        if *generation != seen.handle.generation() {
-            return Err(corrupt(format!("slot {} is borrowed in two generations", seen.slot)));
-        }
-        if seen.is_unique() {
-            *unique = Some(seen.index);
-        } else {
-            *shared += 1;
-        }
-        Ok(())
-    })?;
-    Ok(held)
+    Ok(())
 }
 
-fn check_slots(segment: &Segment, uses: &[Use], held: &Held, report: &mut CheckReport) -> Result<()> {
-    let mut spans: Vec<(u64, u64, u32)> = Vec::new();
-    let mut live = 0u64;
+/// A slot that lives, as it was at one time.
+struct LiveSlot {
+    index: u32,
+    state: u64,
+    offset: u64,
+    length: u64,
+}
+
+#[derive(Default)]
+struct SeenSlots {
+    /// By index.
+    live: Vec<LiveSlot>,
+    /// Those that were allocated and freed faster than they could be read.
+    changing: HashSet<u32>,
+}
+
+fn see_slots(segment: &Segment, uses: &[Use]) -> Result<SeenSlots> {
+    let mut seen = SeenSlots::default();
     for index in 0..segment.used(Table::Slots) {
         let Some(slot) = segment.get::<Slot>(index) else { continue };
+        match see_slot(segment, uses, index, slot)? {
+            Some(Some(live)) => seen.live.push(live),
+            Some(None) => {}
+            None => drop(seen.changing.insert(index)),
+        }
+    }
+    Ok(seen)
+}
+
+/// Reads a slot in one life: `Some(None)` if it does not live, `None` if it changed all the time.
+fn see_slot(segment: &Segment, uses: &[Use], index: u32, slot: &Slot) -> Result<Option<Option<LiveSlot>>> {
+    for _ in 0..64 {
         let (state, owner) = (slot.state.acquire(), slot.owner.acquire());
+        let (offset, length) = (place::offset(slot.place.acquire()), slot.length.acquire() & place::LENGTH);
+        let region = control::region(owner);
         let lives = state != 0
             && state & state::FREE == 0
-            && segment.get::<RegionRecord>(control::region(owner)).is_some_and(|record| {
+            && segment.get::<RegionRecord>(region).is_some_and(|record| {
                 let word = record.control.acquire();
                 control::epoch(word) == control::epoch(owner) && control::status(word) != control::CLOSED
             });
-        if !lives {
-            if held.contains_key(&index) {
-                return Err(corrupt(format!("slot {index} is free and borrowed")));
-            }
+        let life = |state: u64| (state::generation(state), state & state::FREE);
+        if life(slot.state.acquire()) != life(state) {
             continue;
         }
-        live += 1;
-        check_borrows(index, state, held.get(&index))?;
-        let (offset, length) = (place::offset(slot.place.acquire()), slot.length.acquire() & place::LENGTH);
+        if !lives {
+            return Ok(Some(None));
+        }
         if segment.bytes(offset, length).is_none() {
             return Err(corrupt(format!("slot {index} is at {offset} with {length} bytes")));
         }
-        let region = control::region(owner);
         let last = offset + length.max(1) - 1;
         if (offset / GRANULE..=last / GRANULE).any(|granule| uses.get(granule as usize) != Some(&Use::Chunk(region))) {
             return Err(corrupt(format!("slot {index} has bytes at {offset} that are not its region's")));
         }
-        spans.push((offset, length, index));
+        return Ok(Some(Some(LiveSlot { index, state, offset, length })));
     }
-    report.buffers = live;
+    Ok(None)
+}
+
+fn check_overlaps(live: &[LiveSlot]) -> Result<()> {
+    let mut spans: Vec<(u64, u64, u32)> = live.iter().map(|slot| (slot.offset, slot.length, slot.index)).collect();
     spans.sort_unstable();
     for pair in spans.windows(2) {
         let ((offset, length, a), (next, _, b)) = (pair[0], pair[1]);
@@ -283,23 +324,4 @@ fn check_slots(segment: &Segment, uses: &[Use], held: &Held, report: &mut CheckR
         }
     }
     Ok(())
-}
-
-fn check_borrows(index: u32, state: u64, held: Option<&(u32, u64, Option<u32>)>) -> Result<()> {
-    let (shared, unique) = match held {
-        Some((generation, _, _)) if *generation != state::generation(state) => {
-            return Err(corrupt(format!("slot {index} is borrowed in generation {generation}")));
-        }
-        Some((_, shared, unique)) => (*shared, *unique),
-        None => (0, None),
-    };
-    let agree = match (state & state::UNIQUE != 0, unique) {
-        (true, Some(entry)) => shared == 0 && state & state::COUNT == u64::from(entry),
-        (false, None) => state & state::COUNT == shared,
-        _ => false,
-    };
-    if agree {
-        return Ok(());
-    }
-    Err(corrupt(format!("slot {index} has state {state:#x}, the ledger has {shared} shared and unique {unique:?}")))
 }

@@ -40,6 +40,11 @@ pub(crate) fn take_block(locked: &Locked<'_>, region: &RegionRecord, context: &C
     change.commit()
 }
 
+/// A chunk's region word: the region plus one, and the context plus one on whose behalf pages are being allocated.
+pub(crate) fn pending(region: u32, context: Option<u32>) -> u64 {
+    u64::from(region) + 1 | context.map_or(0, |context| u64::from(context) + 1) << 32
+}
+
 fn chunk_run(change: &Change<'_>, chunk: &Chunk) -> Run {
     let run = change.get(&chunk.run);
     Run { first: run >> 32, count: run & 0xffff_ffff, fresh: false, needs_commit: false }
@@ -60,7 +65,7 @@ pub(crate) fn take_spare_exact(
     segment: &Segment,
     region: &RegionRecord,
     count: u64,
-) -> Result<Option<(Run, u64)>> {
+) -> Result<Option<(Run, u32)>> {
     take_spare_where(change, segment, region, |spare| spare == count)
 }
 
@@ -69,7 +74,7 @@ fn take_spare_where(
     segment: &Segment,
     region: &RegionRecord,
     fits: impl Fn(u64) -> bool,
-) -> Result<Option<(Run, u64)>> {
+) -> Result<Option<(Run, u32)>> {
     let mut link = change.get(&region.spare_chunks);
     for _ in 0..segment.capacity(Table::Chunks) {
         let Some((index, chunk)) = segment.linked::<Chunk>(link)? else { return Ok(None) };
@@ -90,8 +95,9 @@ fn take_spare_where(
         {
             return Err(corrupt(format!("chunk {index} is of granules {} and {} more", run.first, run.count)));
         }
+        change.set(&chunk.region, change.get(&chunk.region) & 0xffff_ffff);
         run.needs_commit = segment.source() == Source::Shared && !pages::all_bits(segment, run.first, run.count);
-        return Ok(Some((run, u64::from(index))));
+        return Ok(Some((run, index)));
     }
     Err(corrupt("a region's chunks have a loop".to_string()))
 }
@@ -126,7 +132,7 @@ pub(crate) fn new_chunk(
         run => run?,
     };
     change.set(&chunk.run, run.first << 32 | run.count);
-    change.set(&chunk.region, u64::from(region_index) + 1);
+    change.set(&chunk.region, pending(region_index, None));
     link_chunk(change, segment, region, index, chunk)?;
     let now = reserved.saturating_add(run.count);
     change.set(&region.granules, now);
@@ -173,9 +179,13 @@ pub(crate) fn release_chunk(
     change: &mut Change<'_>,
     segment: &Segment,
     region: &RegionRecord,
+    region_index: u32,
     index: u32,
 ) -> Result<()> {
     let chunk = segment.record::<Chunk>(index)?;
+    if change.get(&chunk.region) as u32 != region_index + 1 {
+        return Err(corrupt(format!("chunk {index} is not of region {region_index}, which gives it back")));
+    }
     let run = chunk_run(change, chunk);
     if change.get(&region.spare_chunks) == u64::from(index) + 1 {
         change.set(&region.spare_chunks, change.get(&chunk.next));

@@ -6,6 +6,7 @@
 
 use crate::attachment::Attachment;
 use crate::error::{Error, ErrorCode, Result};
+use crate::fault::{Fault, planted};
 use crate::handle::{Handle, HandleKind};
 use crate::journal::{Change, Locked};
 use crate::layout::*;
@@ -13,7 +14,7 @@ use crate::pages;
 use crate::runtime::CopyReason;
 use crate::segment::{Segment, corrupt};
 use crate::sync::{self, Patience, Word};
-use crate::threads::{Cached, Tcb, each_link};
+use crate::threads::{Tcb, each_link};
 
 /// Marks in a context's busy word.
 pub(crate) mod busy {
@@ -22,14 +23,34 @@ pub(crate) mod busy {
     pub(crate) const PIN: u64 = 3 << 32;
 }
 
-/// Freed slots that a thread keeps to itself, by class, before it gives them to the region.
+/// Freed slots of a class that a thread keeps to itself in any region, before it gives them to the region.
 pub(crate) const LIST: u64 = 64;
+/// The most that it keeps in a large region.
+const LONGEST_LIST: u64 = 4096;
+
+/// Whether a list of so many freed slots is more than one thread should keep: 64, and a 64th of the region.
+#[inline]
+pub(crate) fn is_long(region: &RegionRecord, class: usize, depth: u64) -> bool {
+    if depth < LIST {
+        return false;
+    }
+    class >= CLASSES
+        || depth >= LONGEST_LIST
+        || depth * class::size(class) >= region.granules.relaxed().saturating_mul(GRANULE) / 64
+}
+
 /// Bit of a context's record word: its bump range has never been used and reads as zero.
 pub(crate) const FRESH: u64 = 1 << 40;
 
+/// The head of a class's list: two stand in a word.
+#[inline]
+pub(crate) fn list_head(heads: &[Word; HEAD_WORDS], class: usize) -> u64 {
+    heads[class / 2].relaxed() >> (32 * (class % 2)) & 0xffff_ffff
+}
+
 impl Context {
     pub(crate) fn head(&self, class: usize) -> u64 {
-        self.heads[class / 2].relaxed() >> (32 * (class % 2)) & 0xffff_ffff
+        list_head(&self.heads, class)
     }
 
     pub(crate) fn set_head(&self, class: usize, link: u64) {
@@ -47,6 +68,44 @@ impl Context {
     }
 }
 
+/// What a thread has at hand of one region: the records' addresses, which stay while the attachment lives.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+pub(crate) struct Cached {
+    pub(crate) handle: u64,
+    pub(crate) owner: u64,
+    index: u32,
+    context: *const Context,
+    region: *const RegionRecord,
+}
+
+impl Cached {
+    /// Nothing: no owner is all ones.
+    pub(crate) const NONE: Cached =
+        Cached { handle: 0, owner: u64::MAX, index: 0, context: std::ptr::null(), region: std::ptr::null() };
+
+    /// The records, if they are this owner's.
+    #[inline]
+    pub(crate) fn here(self, _attachment: &Attachment, owner: u64) -> Option<Here<'_>> {
+        if self.owner != owner || self.context.is_null() {
+            return None;
+        }
+        // SAFETY: an owner stands beside the addresses of two records of the segment of the attachment whose thread this
+        // is; records are atomic words, tables never move, and the mapping lives as long as the attachment.
+        let (context, region) = unsafe { (&*self.context, &*self.region) };
+        Some(Here { index: self.index, owner, context, region })
+    }
+}
+
+/// A thread's context of a region, and the region.
+#[derive(Clone, Copy)]
+pub(crate) struct Here<'a> {
+    pub(crate) index: u32,
+    pub(crate) owner: u64,
+    pub(crate) context: &'a Context,
+    pub(crate) region: &'a RegionRecord,
+}
+
 /// What a context's record word says beside the record.
 pub(crate) fn context_word(record: Option<u32>, runtime: u8) -> u64 {
     record.map_or(0, |r| u64::from(r) + 1) | u64::from(runtime) << 32
@@ -56,15 +115,46 @@ impl Attachment {
     /// The thread's context for this owner, if it was used lately.
     #[inline]
     pub(crate) fn context(&self, tcb: &Tcb, owner: u64) -> Option<&Context> {
-        let cached = &tcb.cache[control::region(owner) as usize % tcb.cache.len()];
-        if cached.owner == owner { self.segment.get(cached.context) } else { None }
+        self.cached(tcb, owner).map(|(_, context)| context)
+    }
+
+    /// What the thread has at hand of the region of this owner.
+    #[inline]
+    pub(crate) fn here(&self, tcb: &Tcb, owner: u64) -> Option<Here<'_>> {
+        match tcb.last.get().here(self, owner) {
+            Some(here) => Some(here),
+            None => self.here_again(tcb, owner),
+        }
+    }
+
+    #[cold]
+    fn here_again(&self, tcb: &Tcb, owner: u64) -> Option<Here<'_>> {
+        let cached = tcb.cache[control::region(owner) as usize % tcb.cache.len()].get();
+        let here = cached.here(self, owner)?;
+        tcb.last.set(cached);
+        Some(here)
+    }
+
+    #[inline]
+    fn cached(&self, tcb: &Tcb, owner: u64) -> Option<(u32, &Context)> {
+        self.here(tcb, owner).map(|here| (here.index, here.context))
     }
 
     /// The thread's context for this owner: searched for, left by another thread, or new. `StaleHandle` if the region
     /// does not live.
     #[cold]
-    pub(crate) fn context_slow(&self, tcb: &mut Tcb, owner: u64) -> Result<&Context> {
-        let locked = Locked::take(self)?;
+    pub(crate) fn context_slow(&self, tcb: &Tcb, owner: u64) -> Result<(u32, &Context)> {
+        self.context_under(&Locked::take(self)?, tcb, owner)
+    }
+
+    /// The same for counting alone, which waits for nobody: `None` while another has the lock.
+    #[cold]
+    pub(crate) fn context_to_count(&self, tcb: &Tcb, owner: u64) -> Option<&Context> {
+        let locked = Locked::try_take(self)?;
+        self.context_under(&locked, tcb, owner).ok().map(|(_, context)| context)
+    }
+
+    fn context_under(&self, locked: &Locked<'_>, tcb: &Tcb, owner: u64) -> Result<(u32, &Context)> {
         let region = control::region(owner);
         let record = self.segment.record::<RegionRecord>(region)?;
         if control::epoch(record.control.acquire()) != control::epoch(owner)
@@ -72,12 +162,18 @@ impl Attachment {
         {
             return Err(Error::new(ErrorCode::StaleHandle));
         }
-        let index = self.find_context(&locked, tcb, record, owner)?;
+        let index = self.find_context(locked, tcb, record, owner)?;
         let context = self.segment.record::<Context>(index)?;
         let born = record.born.relaxed() as u32;
         let slot = region as usize % tcb.cache.len();
-        tcb.cache[slot] = Cached { region: Handle::region(region, born).to_bits(), owner, context: index };
-        Ok(context)
+        tcb.cache[slot].set(Cached {
+            handle: Handle::region(region, born).to_bits(),
+            owner,
+            index,
+            context,
+            region: record,
+        });
+        Ok((index, context))
     }
 
     /// The index of this thread's context in a region that lives, which the lock keeps so.
@@ -155,7 +251,7 @@ impl Attachment {
 
     /// Runs `f` on a live buffer with the thread's mark up, so that its region cannot close meanwhile. `f` takes no
     /// lock and does not wait.
-    pub(crate) fn pinned<T>(&self, tcb: &mut Tcb, handle: Handle, f: impl FnOnce(&Context, &Slot) -> T) -> Result<T> {
+    pub(crate) fn pinned<T>(&self, tcb: &Tcb, handle: Handle, f: impl FnOnce(u32, &Context, &Slot) -> T) -> Result<T> {
         let mut patience = Patience::short();
         loop {
             let slot = self.segment.get::<Slot>(handle.index()).filter(|_| handle.kind() == HandleKind::Buffer);
@@ -166,19 +262,19 @@ impl Attachment {
             }
             let owner = slot.owner.acquire();
             let region = self.segment.record::<RegionRecord>(control::region(owner))?;
-            let context = match self.context(tcb, owner) {
-                Some(context) => context,
+            let (at, context) = match self.cached(tcb, owner) {
+                Some(cached) => cached,
                 None => match self.context_slow(tcb, owner) {
-                    Ok(context) => context,
+                    Ok(found) => found,
                     Err(error) if error.code() == ErrorCode::StaleHandle => return Err(self.stale(tcb, handle)),
                     Err(error) => return Err(error),
                 },
             };
             context.busy.set_relaxed(busy::PIN);
-            sync::light();
+            sync::light(self.segment.cheap);
             let word = region.control.acquire();
             if control::lives(word, owner) {
-                let result = f(context, slot);
+                let result = f(at, context, slot);
                 context.busy.set_release(0);
                 return Ok(result);
             }
@@ -196,10 +292,10 @@ impl Attachment {
     }
 
     /// Counts in the region of a buffer or of a region handle; on the thread's record if it does not live.
-    pub(crate) fn count_in_region(&self, tcb: &mut Tcb, handle: Handle, counts: &[(usize, u64)]) {
+    pub(crate) fn count_in_region(&self, tcb: &Tcb, handle: Handle, counts: &[(usize, u64)]) {
         let counted = handle.kind() == HandleKind::Buffer
             && self
-                .pinned(tcb, handle, |context, _| counts.iter().for_each(|(c, n)| context.counters[*c].count(*n)))
+                .pinned(tcb, handle, |_, context, _| counts.iter().for_each(|(c, n)| context.counters[*c].count(*n)))
                 .is_ok();
         if !counted {
             counts.iter().for_each(|(c, n)| self.count_on_record(tcb, *c, *n));
@@ -208,11 +304,11 @@ impl Attachment {
 
     /// Counts in the region of a buffer that the caller holds a borrow of, which keeps the region open.
     pub(crate) fn count_held(&self, buffer: Handle, counts: &[(usize, u64)]) {
-        let Some(tcb) = self.tcb_for_end() else { return };
+        let Some(tcb) = &self.tcb_for_end() else { return };
         let owner = self.segment.get::<Slot>(buffer.index()).map_or(0, |slot| slot.owner.acquire());
         let context = match self.context(tcb, owner) {
             Some(context) => Some(context),
-            None => self.context_slow(tcb, owner).ok(),
+            None => self.context_to_count(tcb, owner),
         };
         match context {
             Some(context) => counts.iter().for_each(|(c, n)| context.counters[*c].count(*n)),
@@ -221,16 +317,21 @@ impl Attachment {
     }
 
     pub(crate) fn count_copy(&self, buffer: Handle, reason: CopyReason, bytes: u64) {
-        if let Ok(tcb) = self.tcb() {
-            let at = reason as usize;
-            self.count_in_region(tcb, buffer, &[(counter::COPIES + at, 1), (counter::COPY_BYTES + at, bytes)]);
+        let at = reason as usize;
+        self.count_of(buffer, &[(counter::COPIES + at, 1), (counter::COPY_BYTES + at, bytes)]);
+    }
+
+    /// Counts what a binding did with a buffer.
+    pub(crate) fn count_of(&self, buffer: Handle, counts: &[(usize, u64)]) {
+        if let Ok(tcb) = &self.tcb() {
+            self.count_in_region(tcb, buffer, counts);
         }
     }
 }
 
 /// Puts a freed slot on a context's list and returns the list's depth. A slot without a generation left is retired.
 pub(crate) fn push_slot(segment: &Segment, context: &Context, class: usize, index: u32, slot: &Slot, seed: u64) -> u64 {
-    if state::next_generation(slot.state.relaxed(), seed, index).is_none() {
+    if state::next_generation(slot.state.relaxed(), seed, index).is_none() && !planted(Fault::Retirement) {
         return 0;
     }
     let head = context.head(class);
@@ -277,7 +378,7 @@ pub(crate) fn take_shared(locked: &Locked<'_>, region: &RegionRecord, context: &
             return Err(corrupt("a list of freed slots".to_string()));
         };
         let next = slot.length.relaxed() & 0xffff_ffff;
-        if next == 0 || taken == LIST / 2 {
+        if next == 0 || taken == LIST {
             change.set(&slot.length, 1 << 32);
             break next;
         }

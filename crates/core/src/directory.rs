@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::attachment::Attachment;
 use crate::error::{Error, ErrorCode, Result};
+use crate::fault::{Fault, planted};
 use crate::handle::{Handle, HandleKind};
 use crate::layout::*;
 use crate::ledger;
@@ -11,7 +12,6 @@ use crate::names;
 use crate::pages;
 use crate::segment::Segment;
 use crate::snapshot::NameInfo;
-use crate::sys;
 
 /// The longest sleep of a waiter.
 const NAP: Duration = Duration::from_secs(1);
@@ -80,7 +80,7 @@ impl Attachment {
         names::check_name(name)?;
         let locked = self.locked()?;
         if !is_live(&self.segment, handle) {
-            let tcb = self.tcb()?;
+            let tcb = &self.tcb()?;
             return Err(self.stale(tcb, handle));
         }
         let mut change = locked.change();
@@ -104,7 +104,9 @@ impl Attachment {
         drop(locked);
         let changed = &self.segment.header().names_changed;
         changed.bump();
-        sys::wake(changed.as_ptr());
+        if !planted(Fault::NameWake) {
+            changed.wake_all();
+        }
         Ok(())
     }
 
@@ -151,7 +153,8 @@ impl Attachment {
                 let message = format!("nobody published {name:?} in the time given");
                 return Err(Error::with_message(ErrorCode::Timeout, message));
             }
-            sys::sleep_on(changed.as_ptr(), tick, left.min(NAP));
+            let tick = if planted(Fault::TickLate) { changed.acquire() } else { tick };
+            changed.sleep_while(tick, left.min(NAP));
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::attachment::Attachment;
 use crate::buffer::Buffer;
 use crate::error::Result;
 use crate::handle::{Handle, Token};
+use crate::layout::counter;
 use crate::lease::{Lease, RawBorrow};
 use crate::region::Region;
 use crate::runtime::{CopyReason, Runtime};
@@ -329,6 +330,21 @@ impl Heap {
         self.attachment.borrow_raw(buffer, kind)
     }
 
+    /// Borrows a buffer for a native view, counted as one (N1), for a binding whose view object keeps a heap of its own:
+    /// no share of the attachment comes with it. [`Heap::end`] refuses its token; [`Heap::end_view`] ends it.
+    pub fn begin_view(&self, buffer: Handle, kind: BorrowKind) -> Result<RawBorrow> {
+        self.attachment.borrow_view(buffer, kind)
+    }
+
+    /// Ends what [`Heap::begin_view`] began, from any thread, also one that is ending. In a forked child nothing happens
+    /// (H7).
+    ///
+    /// # Safety
+    /// `token` is from `begin_view` of this heap, has not been ended, and nobody uses the bytes of its borrow any more.
+    pub unsafe fn end_view(&self, token: Token) {
+        self.attachment.end_owned(token);
+    }
+
     /// Ends the borrow that a token names. `StaleHandle` if it has ended, or is not of this attachment (B7);
     /// `InvalidArgument` for the token of a guard or a lease, which ends its borrow itself.
     pub fn end(&self, token: Token) -> Result<()> {
@@ -386,14 +402,26 @@ impl Heap {
         self.attachment.check()
     }
 
-    /// Gives freed memory back to the system now. Returns the bytes given back.
+    /// Gives freed memory back to the system now, and what dead processes have left allocated. Returns the bytes of freed
+    /// memory given back.
     pub fn trim(&self) -> Result<u64> {
         self.attachment.trim()
     }
 
-    /// Counts a copy of a buffer's bytes that a binding made (N1). Nothing happens for a stale handle.
+    /// Counts a copy of a buffer's bytes that a binding made (N1). That of a stale handle is counted for the heap and its
+    /// runtime only.
     pub fn count_copy(&self, buffer: Handle, reason: CopyReason, bytes: u64) {
         self.attachment.count_copy(buffer, reason, bytes);
+    }
+
+    /// Counts a native view that a binding made over a borrow of this buffer (N1); of a stale handle as for a copy.
+    pub fn count_view(&self, buffer: Handle) {
+        self.attachment.count_of(buffer, &[(counter::VIEWS, 1)]);
+    }
+
+    /// Counts a view over this buffer that a finalizer released (N1); of a stale handle as for a copy.
+    pub fn count_finalized(&self, buffer: Handle) {
+        self.attachment.count_of(buffer, &[(counter::FINALIZED, 1)]);
     }
 
     /// Makes a region in the typed layer.

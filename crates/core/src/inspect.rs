@@ -3,8 +3,10 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::attachment::Attachment;
+use crate::check::{self, Looks};
 use crate::directory;
 use crate::error::{Error, ErrorCode, Result};
 use crate::handle::{Handle, HandleKind};
@@ -142,12 +144,57 @@ fn buffer_info(segment: &Segment, index: u32, slot: &Slot) -> Option<BufferInfo>
     (epoch_lives && state::generation(slot.state.acquire()) == info.handle.generation()).then_some(info)
 }
 
+fn all_buffers(segment: &Segment) -> impl Iterator<Item = BufferInfo> {
+    (0..segment.used(Table::Slots)).filter_map(|index| buffer_info(segment, index, segment.get(index)?))
+}
+
 fn buffers(segment: &Segment, region: Handle, limit: usize) -> Vec<BufferInfo> {
-    (0..segment.used(Table::Slots))
-        .filter_map(|index| buffer_info(segment, index, segment.get(index)?))
-        .filter(|info| info.region == region)
-        .take(limit)
-        .collect()
+    all_buffers(segment).filter(|info| info.region == region).take(limit).collect()
+}
+
+/// The counters of the whole heap, by runtime: what has been moved to the totals, and what threads and their contexts
+/// still have.
+fn sums(segment: &Segment) -> Sums {
+    let header = segment.header();
+    let mut by_runtime = [[0u64; counter::COUNT]; RUNTIMES];
+    let mut sum_up = |runtime: usize, words: &[u64; counter::COUNT]| {
+        for (sum, n) in by_runtime[runtime % RUNTIMES].iter_mut().zip(words) {
+            *sum = sum.wrapping_add(*n);
+        }
+    };
+    for (runtime, words) in header.totals.iter().enumerate() {
+        sum_up(runtime, &read(words));
+    }
+    for index in 0..segment.used(Table::Threads) {
+        let Some(record) = segment.get::<ThreadRecord>(index) else { continue };
+        let Some(attachment) = record_owner::attachment(record.owner.acquire()) else { continue };
+        let Some(attachment) = segment.get::<AttachmentRecord>(u32::from(attachment)) else { continue };
+        let mut words = read(&record.counters);
+        words[counter::ENDED] = words[counter::ENDED].wrapping_add(record.foreign.acquire() >> 32);
+        sum_up((attachment.state.acquire() >> 8 & 0xff) as usize, &words);
+    }
+    for index in 0..segment.used(Table::Contexts) {
+        let Some(context) = segment.get::<Context>(index) else { continue };
+        sum_up(usize::from(context.runtime()), &read(&context.counters));
+    }
+    by_runtime
+}
+
+type Sums = [[u64; counter::COUNT]; RUNTIMES];
+
+/// Sums up while nothing moves to the totals, if that can be had in some tries: else a part may be missing or there twice.
+fn whole_sums(segment: &Segment) -> Sums {
+    const TRIES: usize = 64;
+    let header = segment.header();
+    for _ in 0..TRIES {
+        let done = header.folds_done.acquire();
+        let sums = sums(segment);
+        if header.folds_begun.acquire() == done {
+            return sums;
+        }
+        std::thread::yield_now();
+    }
+    sums(segment)
 }
 
 /// Takes a snapshot. `is_dead` says which attachments were seen to be dead.
@@ -170,24 +217,12 @@ fn snapshot(segment: &Segment, path: Option<&Path>, is_dead: &dyn Fn(u16) -> boo
             });
         }
     }
-    let mut by_runtime = [[0u64; counter::COUNT]; RUNTIMES];
-    let mut sum_up = |runtime: usize, words: &[u64; counter::COUNT]| {
-        for (sum, n) in by_runtime[runtime % RUNTIMES].iter_mut().zip(words) {
-            *sum = sum.wrapping_add(*n);
-        }
-    };
-    for (runtime, words) in header.totals.iter().enumerate() {
-        sum_up(runtime, &read(words));
-    }
     for index in 0..segment.used(Table::Threads) {
         let Some(record) = segment.get::<ThreadRecord>(index) else { continue };
         let owner = record.owner.acquire();
         let Some(attachment) = record_owner::attachment(owner) else { continue };
         let Some(info) = attachments.iter_mut().find(|a| a.index == u32::from(attachment)) else { continue };
         info.threads += u32::from(owner & 0xff == record_owner::USED);
-        let mut words = read(&record.counters);
-        words[counter::ENDED] = words[counter::ENDED].wrapping_add(record.foreign.acquire() >> 32);
-        sum_up(info.runtime as usize, &words);
     }
     let mut borrows = Vec::new();
     let mut per_region = std::collections::HashMap::<u64, u64>::new();
@@ -214,12 +249,10 @@ fn snapshot(segment: &Segment, path: Option<&Path>, is_dead: &dyn Fn(u16) -> boo
         let held = per_region.get(&control::owner(record.control.acquire(), index)).copied().unwrap_or(0);
         if let Some(info) = region_info(segment, index, record, held)? {
             bytes_live = bytes_live.saturating_add(info.bytes_live);
-            for (runtime, words) in region_counts(segment, record)?.by_runtime {
-                sum_up(runtime as usize, &words);
-            }
             regions.push(info);
         }
     }
+    let by_runtime = whole_sums(segment);
     let mut counters = Counters::default();
     let mut runtimes = Vec::new();
     for runtime in Runtime::ALL {
@@ -254,7 +287,7 @@ impl Attachment {
 
     pub(crate) fn buffer_info(&self, handle: Handle) -> Result<BufferInfo> {
         self.check_attached()?;
-        let tcb = self.tcb()?;
+        let tcb = &self.tcb()?;
         let found = self.segment.get::<Slot>(handle.index()).filter(|_| handle.kind() == HandleKind::Buffer);
         let found = found.and_then(|slot| buffer_info(&self.segment, handle.index(), slot));
         match found.filter(|info| info.handle == handle && directory::is_live(&self.segment, handle)) {
@@ -265,7 +298,7 @@ impl Attachment {
 
     pub(crate) fn region_info(&self, handle: Handle) -> Result<RegionInfo> {
         self.check_attached()?;
-        let tcb = self.tcb()?;
+        let tcb = &self.tcb()?;
         let Some((index, record)) = self.region_record(handle) else { return Err(self.stale(tcb, handle)) };
         let mut held = 0;
         ledger::each(&self.segment, |seen| {
@@ -282,6 +315,14 @@ impl Attachment {
         self.region_info(handle)?;
         Ok(buffers(&self.segment, handle, limit))
     }
+}
+
+/// A program that allocates and frees all the time may show one passing contradiction a few times.
+const LOOKS: Looks = Looks { alike: 12, in_all: 1000, pause: Duration::from_millis(7) };
+
+fn unrecovered(contradiction: &str) -> Error {
+    let message = format!("a dead process's work has to be recovered first, by attaching: {contradiction}");
+    Error::with_message(ErrorCode::NotAttached, message)
 }
 
 /// A heap seen read-only from another process. Nothing in it is changed, and nobody notices.
@@ -352,6 +393,31 @@ impl Inspector {
     pub fn buffers(&self, region: Handle, limit: usize) -> Result<Vec<BufferInfo>> {
         self.check_live(region)?;
         Ok(buffers(&self.segment, region, limit))
+    }
+
+    /// Buffers of all regions that live, by index, at most `limit`: one walk, however many regions there are.
+    pub fn all_buffers(&self, limit: usize) -> Vec<BufferInfo> {
+        all_buffers(&self.segment).take(limit).collect()
+    }
+
+    /// Verifies every invariant of the heap (C3) as [`Heap::check`](crate::Heap::check) does, without attaching, and so
+    /// without recovering what dead processes left. Programs go on meanwhile, so that a contradiction counts only if it
+    /// stays. `Corrupt` names it; `NotAttached` says that it may be what a dead process left, which an attachment
+    /// recovers; `Timeout` that the heap changes too fast to be looked at.
+    pub fn check(&self) -> Result<CheckReport> {
+        check::look(&self.segment, &LOOKS, || {}).map_err(|error| match error.code() {
+            ErrorCode::Corrupt if self.left_by_the_dead() => unrecovered(&error.message()),
+            _ => error,
+        })
+    }
+
+    /// True if a process died while it was attached and has not been recovered, or may have died in a change.
+    fn left_by_the_dead(&self) -> bool {
+        self.segment.header().journal_len.acquire() != 0
+            || (0..self.segment.used(Table::Attachments)).any(|index| {
+                let record = self.segment.get::<AttachmentRecord>(index);
+                record.is_some_and(|record| record.state.acquire() & 0xff != 0) && self.is_dead(index as u16)
+            })
     }
 
     /// Who holds borrows of a buffer, or of any buffer of a region. `StaleHandle` if the handle is.

@@ -4,22 +4,43 @@
 //! A transaction reads and writes words by reference. Writes are kept aside until `commit`, which records them all,
 //! then makes them, then clears the record. Doing it twice changes nothing, since nobody else may write these words.
 
+use std::cell::RefCell;
+use std::time::{Duration, Instant};
+
 use crate::attachment::Attachment;
 use crate::error::{Error, ErrorCode, Result};
+use crate::fault::{Fault, planted};
 use crate::layout::{JOURNAL, Table};
 use crate::segment::{Segment, corrupt};
 use crate::sync::{Patience, Word};
+use crate::threads::Op;
 
-/// The lock of a heap, held.
+/// A wait for the lock that is worth telling.
+const SLOW: Duration = Duration::from_millis(1);
+
+/// The lock of a heap, held. The order of the fields is that of their end: what there is to tell is told once the lock
+/// is free, since a subscriber of events may use the heap.
 pub(crate) struct Locked<'a> {
     pub(crate) attachment: &'a Attachment,
     pub(crate) segment: &'a Segment,
     _lock: LockGuard<'a>,
+    notes: Notes,
+    _op: Option<Op<'a>>,
 }
 
 struct LockGuard<'a> {
     segment: &'a Segment,
     word: u64,
+}
+
+/// Events that wait for the lock's end.
+#[derive(Default)]
+struct Notes(RefCell<Vec<Box<dyn FnOnce()>>>);
+
+impl Drop for Notes {
+    fn drop(&mut self) {
+        self.0.take().into_iter().for_each(|note| note());
+    }
 }
 
 fn lock_word(attachment: u16, sequence: u32) -> u64 {
@@ -31,20 +52,28 @@ impl<'a> Locked<'a> {
     /// process holds is waited for some seconds, then refused as `Borrowed`.
     pub(crate) fn take(attachment: &'a Attachment) -> Result<Locked<'a>> {
         let segment = &attachment.segment;
-        let lock = &segment.header().lock;
+        let header = segment.header();
         let mine = lock_word(attachment.index, attachment.sequence);
         let attachments = u64::from(segment.capacity(Table::Attachments));
-        let mut patience = Patience::long();
+        let (mut patience, mut since, mut beat) = (Patience::long(), None, header.beat.relaxed());
         let stolen = loop {
-            match lock.cas(0, mine) {
+            match header.lock.cas_or(Fault::LockByStore, 0, mine) {
                 Ok(_) => break false,
                 Err(holder) if holder & 0xffff > attachments || holder & 0xffff == 0 => {
                     return Err(corrupt(format!("the lock's word is {holder:#x}, which no attachment writes")));
                 }
                 Err(holder) => {
-                    if patience.suspicious() && attachment.lock_holder_is_dead(holder) && lock.cas(holder, mine).is_ok()
-                    {
-                        break true;
+                    since.get_or_insert_with(Instant::now);
+                    if patience.suspicious() {
+                        if attachment.lock_holder_is_dead(holder)
+                            && header.lock.cas_or(Fault::TakeoverByStore, holder, mine).is_ok()
+                        {
+                            break true;
+                        }
+                        let now = header.beat.relaxed();
+                        if now != beat {
+                            (patience, beat) = (Patience::long(), now);
+                        }
                     }
                     if !patience.wait() {
                         return Err(Error::with_message(
@@ -58,18 +87,53 @@ impl<'a> Locked<'a> {
                 }
             }
         };
-        let locked = Locked { attachment, segment, _lock: LockGuard { segment, word: mine } };
+        let lock = LockGuard { segment, word: mine };
+        let locked = Locked { attachment, segment, _lock: lock, notes: Notes::default(), _op: None };
+        let id = attachment.segment.identity.id;
+        if let Some(waited) = since.map(|since| since.elapsed()).filter(|waited| *waited > SLOW) {
+            locked.tell(
+                move || tracing::debug!(heap = %format_args!("{id:032x}"), ?waited, "waited for the heap's lock"),
+            );
+        }
         if stolen {
-            tracing::warn!(heap = %attachment.id(), "the holder of the heap's lock is dead; completing its change");
+            locked.tell(move || {
+                tracing::warn!(heap = %format_args!("{id:032x}"), "the holder of the heap's lock was dead; its change was completed");
+            });
             locked.repair()?;
         }
         Ok(locked)
     }
 
+    /// Takes the lock if it is free.
+    pub(crate) fn try_take(attachment: &'a Attachment) -> Option<Locked<'a>> {
+        let segment = &attachment.segment;
+        let mine = lock_word(attachment.index, attachment.sequence);
+        segment.header().lock.cas(0, mine).ok()?;
+        let lock = LockGuard { segment, word: mine };
+        Some(Locked { attachment, segment, _lock: lock, notes: Notes::default(), _op: None })
+    }
+
+    /// The lock as part of an operation of this thread, which is over when the lock is free.
+    pub(crate) fn of_operation(mut self, op: Op<'a>) -> Locked<'a> {
+        self._op = Some(op);
+        self
+    }
+
+    /// Keeps an event until the lock is free.
+    pub(crate) fn tell(&self, event: impl FnOnce() + 'static) {
+        self.notes.0.borrow_mut().push(Box::new(event));
+    }
+
+    /// Says to those who wait that work under the lock goes on.
+    pub(crate) fn beat(&self) {
+        self.segment.header().beat.step(1);
+    }
+
     /// Completes what a dead holder of the lock left half done.
     fn repair(&self) -> Result<()> {
         redo(self.segment)?;
-        crate::arena::resume(self)
+        crate::pages::resume_trim(self)?;
+        if planted(Fault::Resume) { Ok(()) } else { crate::arena::resume(self) }
     }
 
     /// Begins a change.
@@ -86,7 +150,10 @@ impl Drop for LockGuard<'_> {
             let _ = redo(self.segment);
         }
         debug_assert_eq!(header.lock.relaxed(), self.word);
-        header.lock.set_release(0);
+        match planted(Fault::LockRelease) {
+            true => header.lock.set_relaxed(0),
+            false => header.lock.set_release(0),
+        }
     }
 }
 
@@ -164,6 +231,9 @@ fn redo(segment: &Segment) -> Result<()> {
     let header = segment.header();
     let len = header.journal_len.acquire();
     let cells = header.journal.get(..len as usize).ok_or_else(|| corrupt(format!("journal of {len} writes")))?;
+    if planted(Fault::Journal) {
+        header.journal_len.set_release(0);
+    }
     for cell in cells {
         let (place, value) = (cell[0].relaxed(), cell[1].relaxed());
         let (first, count) = (place >> 24, place & 0xff_ffff);

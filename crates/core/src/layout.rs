@@ -3,7 +3,7 @@
 //!
 //! Indices that may be absent are stored plus one, so that a record of zeros is an empty one.
 
-pub(crate) use crate::packing::{class, control, mix, phase, place, state};
+pub(crate) use crate::packing::{class, control, mix, phase, place, state, tick};
 use crate::sync::{Half, Word};
 
 /// The unit in which address space is handed out.
@@ -37,6 +37,8 @@ pub(crate) struct Identity {
 pub(crate) const FLAG_SHARED: u32 = 1;
 /// Shared borrows of runtimes without read-only views are checksummed.
 pub(crate) const FLAG_VERIFY: u32 = 2;
+/// Marks need no fence of their own: all who use the heap are of one process, on whose behalf closers pass it.
+pub(crate) const FLAG_LIGHT: u32 = 4;
 
 impl Identity {
     pub(crate) fn to_words(self) -> [u64; IDENTITY_WORDS] {
@@ -134,6 +136,10 @@ pub(crate) struct Header {
     pub(crate) closing: Word,
     /// Region whose parts are being given back, plus one.
     pub(crate) reclaiming: Word,
+    /// Free granules that are going back to the system: {first 32 | count 32}.
+    pub(crate) trimming: Word,
+    /// Changed now and then by a holder of the lock that works for long: it is not stopped.
+    pub(crate) beat: Word,
     /// Granules handed out now, at most ever, and where the search for room begins.
     pub(crate) granules: Word,
     pub(crate) peak: Word,
@@ -149,6 +155,9 @@ pub(crate) struct Header {
     pub(crate) journal_len: Word,
     /// Each write: {offset in words 40, count of words 24}, and the value.
     pub(crate) journal: [[Word; 2]; JOURNAL],
+    /// Counted before and after counters move to the totals, for those who sum up meanwhile.
+    pub(crate) folds_begun: Word,
+    pub(crate) folds_done: Word,
     /// What closed regions and detached threads have counted, by runtime.
     pub(crate) totals: [CounterWords; RUNTIMES],
 }
@@ -207,6 +216,11 @@ impl Table {
             Table::EntryPages | Table::Blocks => 16,
             Table::Regions | Table::Contexts => 512,
         }
+    }
+
+    /// log2 of the records in an extent of one granule.
+    pub(crate) const fn shift(self) -> u32 {
+        (GRANULE / self.record()).trailing_zeros()
     }
 
     /// The most records in a segment of this size.
@@ -275,7 +289,7 @@ impl Geometry {
         let mut at = committed_bits + bitmap;
         let mut tables = [TableGeometry::default(); TABLES];
         for table in Table::ALL {
-            let shift = (GRANULE / table.record()).trailing_zeros();
+            let shift = table.shift();
             // Exact, so that the last page of entries and the last block have all their records.
             let capacity = table.wanted(size) as u32;
             tables[table as usize] = TableGeometry { extents: at, capacity, shift };
@@ -322,12 +336,12 @@ pub(crate) const SLOTS_PER_BLOCK: u32 = 256;
 /// One borrow in the ledger.
 #[repr(C)]
 pub(crate) struct Entry {
-    /// {generation 40 | record 12 | owned 1, 0 1, kind 2 | phase 8}.
+    /// {generation 40 | record 12 | owned 1, new 1, kind 2 | phase 8}.
     pub(crate) word: Word,
     pub(crate) handle: Word,
     /// Copy of the slot's owner word.
     pub(crate) owner: Word,
-    /// {root slot 32 | since 32, in ticks of 10 ms}.
+    /// {root slot 32 | since 32, a tick}.
     pub(crate) meta: Word,
 }
 
@@ -405,7 +419,8 @@ pub(crate) struct Context {
 /// A buffer.
 #[repr(C)]
 pub(crate) struct Slot {
-    /// {generation 32 | UNIQUE | FREE | RECOVERING | POISONED | FROZEN | count 27, or under UNIQUE the entry}.
+    /// {generation 32 | UNIQUE | FREE | RECOVERING | POISONED | FROZEN | count 27, or under UNIQUE the entry, or under
+    /// FREE the context that freed it}.
     pub(crate) state: Word,
     /// {epoch 44 | region 20}.
     pub(crate) owner: Word,
@@ -429,7 +444,8 @@ pub(crate) struct Chunk {
     pub(crate) previous: Word,
     /// {first granule 32 | granules 32}.
     pub(crate) run: Word,
-    /// The region plus one; 0 on the free list.
+    /// {context plus one 32 | region plus one 32}: 0 on the free list; a context only while its thread allocates the
+    /// pages of a large buffer.
     pub(crate) region: Word,
 }
 

@@ -56,8 +56,17 @@ pub(crate) fn read(entry: &Entry, index: u32, record: u32, attachment: u16) -> O
     None
 }
 
-/// Walks all entries in use. The walk is bounded by the tables' capacities whatever the segment says.
+/// Walks all entries in use.
 pub(crate) fn each(segment: &Segment, mut each: impl FnMut(Seen) -> Result<()>) -> Result<()> {
+    each_entry(segment, |at, record, attachment, entry| match read(entry, at, record, attachment) {
+        Some(seen) => each(seen),
+        None => Ok(()),
+    })
+}
+
+/// Walks the entries of all pages that threads have, with their index, thread record and attachment. The walk is bounded
+/// by the tables' capacities whatever the segment says.
+pub(crate) fn each_entry(segment: &Segment, mut each: impl FnMut(u32, u32, u16, &Entry) -> Result<()>) -> Result<()> {
     for index in 0..segment.used(Table::Threads) {
         let Some(record) = segment.get::<ThreadRecord>(index) else { continue };
         let Some(attachment) = record_owner::attachment(record.owner.acquire()) else { continue };
@@ -69,9 +78,7 @@ pub(crate) fn each(segment: &Segment, mut each: impl FnMut(Seen) -> Result<()>) 
                 let Some(first) = page.checked_mul(ENTRIES_PER_PAGE) else { return Ok(()) };
                 for at in first..first.saturating_add(ENTRIES_PER_PAGE) {
                     let Some(entry) = segment.get::<Entry>(at) else { continue };
-                    if let Some(seen) = read(entry, at, index, attachment) {
-                        each(seen)?;
-                    }
+                    each(at, index, attachment, entry)?;
                 }
                 Ok(())
             },
@@ -94,16 +101,10 @@ pub(crate) fn holder(segment: &Segment, seen: &Seen, now: u32, alive: bool) -> H
         thread,
         runtime: attachment.map(|a| Runtime::from_number((a.state.relaxed() >> 8) as u8)).unwrap_or(Runtime::Unknown),
         label: attachment.map(|a| text(&a.label, 64)).unwrap_or_default(),
-        age_ms: age(now, seen.since),
+        age_ms: tick::between(seen.since, now),
         alive,
         token: Token::new(seen.index, phase::generation(seen.word)),
     }
-}
-
-/// Milliseconds between two ticks. The coarse clocks of two processors may differ by one, so an age below 0 is 0.
-fn age(now: u32, since: u32) -> u64 {
-    let ticks = now.wrapping_sub(since);
-    if ticks > u32::MAX / 2 { 0 } else { u64::from(ticks) * 10 }
 }
 
 /// Text kept in words, up to its first zero byte or this length; what is no UTF-8 is shown as replaced.

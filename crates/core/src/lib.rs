@@ -15,28 +15,40 @@
 //! # }
 //! ```
 
+#[cfg(weaveheap_kill_points)]
+mod accounts;
 mod alloc;
 mod arena;
 mod attachment;
 mod borrow;
 mod buffer;
 mod check;
+mod check_borrows;
+mod check_lists;
 mod chunks;
 mod context;
 mod directory;
 mod error;
 mod error_code;
+mod fast;
+mod fault;
 mod handle;
 mod heap;
 mod inspect;
 mod journal;
 mod keys;
+#[cfg(weaveheap_kill_points)]
+pub mod kill_points;
+mod large;
 mod layout;
 mod lease;
 mod ledger;
+#[cfg(loom)]
+pub mod model;
 mod names;
 mod packing;
 mod pages;
+mod process;
 mod recovery;
 mod region;
 mod runtime;

@@ -8,6 +8,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::heap::HeapEntry;
 use crate::layout::{IDENTITY_WORDS, Identity};
 use crate::segment::{check_identity, corrupt};
+use crate::sync::kill_point;
 use crate::sys;
 
 /// Files that are being made begin so; no name does.
@@ -113,23 +114,35 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).map_err(|error| sys::error(&path.display().to_string(), &error))
 }
 
-/// A file that is becoming a heap: gone when dropped, unless it was published.
+/// A file that is becoming a heap: gone when dropped, unless it was published. It has no name where the system makes such
+/// files, so that nothing is left of it when its maker dies; elsewhere one that no heap has.
 pub(crate) struct Draft {
     file: File,
-    path: PathBuf,
+    path: Option<PathBuf>,
 }
 
 impl Draft {
     pub(crate) fn new(folder: &Path, tag: u64) -> Result<Draft> {
+        kill_point();
+        match sys::nameless_file(folder) {
+            Ok(Some(file)) => {
+                kill_point();
+                Ok(Draft { file, path: None })
+            }
+            Ok(None) => Draft::named(folder, tag),
+            Err(error) => Err(not_made(folder, &error)),
+        }
+    }
+
+    fn named(folder: &Path, tag: u64) -> Result<Draft> {
         let path = folder.join(format!("{DRAFT}{}-{tag:016x}", sys::pid()));
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options
-            .open(&path)
-            .map_err(|error| sys::error(&format!("making a file in {}", folder.display()), &error))?;
-        Ok(Draft { file, path })
+        let file = options.open(&path).map_err(|error| not_made(folder, &error))?;
+        kill_point();
+        Ok(Draft { file, path: Some(path) })
     }
 
     pub(crate) fn file(&self) -> &File {
@@ -138,7 +151,13 @@ impl Draft {
 
     /// Gives the file its own name; `AlreadyExists` if that is taken.
     pub(crate) fn publish(self, path: &Path) -> Result<()> {
-        fs::hard_link(&self.path, path).map_err(|error| match error.kind() {
+        kill_point();
+        let linked = match &self.path {
+            Some(draft) => fs::hard_link(draft, path),
+            None => sys::link(&self.file, path),
+        };
+        kill_point();
+        linked.map_err(|error| match error.kind() {
             std::io::ErrorKind::AlreadyExists => Error::with_message(
                 ErrorCode::AlreadyExists,
                 format!("{} exists: open it, remove it, or choose another name", path.display()),
@@ -148,10 +167,16 @@ impl Draft {
     }
 }
 
+fn not_made(folder: &Path, error: &std::io::Error) -> Error {
+    sys::error(&format!("making a file in {}", folder.display()), error)
+}
+
 impl Drop for Draft {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_file(&self.path) {
-            tracing::warn!(path = %self.path.display(), %error, "the draft of a heap could not be removed");
+        let Some(path) = &self.path else { return };
+        kill_point();
+        if let Err(error) = fs::remove_file(path) {
+            tracing::warn!(path = %path.display(), %error, "the draft of a heap could not be removed");
         }
     }
 }
@@ -272,5 +297,44 @@ mod tests {
         for name in ["", ".", "..", ".a", "-a", "_a", "A", "a/b", "../a", "a b", "é", "a\0", &"x".repeat(65)] {
             assert!(!is_name(name), "{name:?}");
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn drafts_become_heaps_or_go_with_and_without_names() {
+        let folder = std::env::temp_dir().join(format!("weaveheap-drafts-{}", sys::pid()));
+        fs::create_dir(&folder).expect("a folder of our own");
+        let names = || -> Vec<_> {
+            let entries = fs::read_dir(&folder).expect("the folder");
+            entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
+        };
+        let named = || Draft::named(&folder, 7).expect("a draft");
+        let nameless = || {
+            let file = sys::nameless_file(&folder).expect("a file").expect("this file system has files without names");
+            Draft { file, path: None }
+        };
+        for draft in [&named as &dyn Fn() -> Draft, &nameless] {
+            drop(draft());
+            assert_eq!(names(), [""; 0], "a draft that is dropped goes");
+            let (one, other) = (draft(), draft);
+            one.file().set_len(5).expect("room");
+            one.publish(&folder.join("heap")).expect("the name is free");
+            assert_eq!(names(), ["heap"]);
+            let code = other().publish(&folder.join("heap")).expect_err("the name is taken").code();
+            assert_eq!(code, ErrorCode::AlreadyExists);
+            assert_eq!(names(), ["heap"]);
+            let file = open_own(&folder.join("heap"), true).expect("a file of the user's alone");
+            assert_eq!(file.metadata().expect("a file").len(), 5);
+            fs::remove_file(folder.join("heap")).expect("it is there");
+        }
+        fs::remove_dir(&folder).expect("empty");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn file_systems_without_nameless_files_are_told_apart() {
+        assert!(sys::nameless_file(Path::new("/proc")).expect("no error").is_none());
+        let absent = sys::nameless_file(Path::new("/no/such/folder")).expect_err("no folder");
+        assert_eq!(absent.kind(), std::io::ErrorKind::NotFound);
     }
 }

@@ -20,10 +20,15 @@ pub(crate) mod state {
         u64::from(generation) << 32
     }
 
+    /// Freed by this context, which lists the slot next.
+    pub(crate) fn freed(generation: u32, context: u32) -> u64 {
+        of(generation) | FREE | u64::from(context) & COUNT
+    }
+
     /// The first generation of a slot: odd, and another one in each heap and for each slot, so that a handle made up
     /// or taken from another heap does not fit (K1).
     pub(crate) fn first_generation(seed: u64, index: u32) -> u32 {
-        (super::mix(seed ^ u64::from(index).wrapping_mul(0x9e37_79b9_7f4a_7c15)) >> 32) as u32 | 1
+        ((seed ^ u64::from(index)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32 | 1
     }
 
     /// The generation after this one, or `None` when all have been used (K2).
@@ -79,6 +84,11 @@ pub(crate) mod control {
         (owner & LOW) as u32
     }
 
+    /// Whether an end has something to do for others: wake who waits, or finish what was to close when idle.
+    pub(crate) fn has_news(word: u64) -> bool {
+        word & LOW & !0xffff != 0
+    }
+
     /// Whether what belongs to this owner lives: its region is open, in the same epoch.
     pub(crate) fn lives(word: u64, owner: u64) -> bool {
         word & !WAITED == owner & !LOW
@@ -91,6 +101,8 @@ pub(crate) mod phase {
     pub(crate) const BEGIN: u64 = 1;
     pub(crate) const HELD: u64 = 2;
     pub(crate) const END: u64 = 3;
+    /// Mark beside the kind: a buffer is being zeroed and nobody has its handle yet.
+    pub(crate) const NEW: u64 = 4;
     /// Mark beside the kind: an object of the program owns the borrow and ends it; a token alone does not.
     pub(crate) const OWNED: u64 = 8;
     const PHASE: u64 = 0xff;
@@ -117,6 +129,10 @@ pub(crate) mod phase {
         word >> 8 & OWNED != 0
     }
 
+    pub(crate) fn is_new(word: u64) -> bool {
+        word >> 8 & NEW != 0
+    }
+
     pub(crate) fn record(word: u64) -> u32 {
         (word >> 12 & 0xfff) as u32
     }
@@ -128,6 +144,24 @@ pub(crate) mod phase {
     /// The entry's next life: free, one generation on.
     pub(crate) fn ended(word: u64) -> u64 {
         (word & !LOW).wrapping_add(1 << 24)
+    }
+}
+
+/// Moments of 8 ms, made without a division: {seconds 25 | 2^23 ns 7}.
+pub(crate) mod tick {
+    pub(crate) fn new(seconds: u64, nanoseconds: u32) -> u32 {
+        (seconds as u32) << 7 | nanoseconds >> 23
+    }
+
+    /// Milliseconds from one to another; 0 if the second is before the first, since the coarse clocks of two processors
+    /// may differ.
+    pub(crate) fn between(since: u32, now: u32) -> u64 {
+        let milliseconds = |tick: u32| u64::from(tick >> 7) * 1000 + (u64::from(tick & 127) << 23) / 1_000_000;
+        let (since, now) = (milliseconds(since), milliseconds(now));
+        // The seconds come round after a year and a day.
+        const ROUND: u64 = 1000 << 25;
+        let age = (now + ROUND - since) % ROUND;
+        if age > ROUND / 2 { 0 } else { age }
     }
 }
 
@@ -203,6 +237,15 @@ mod tests {
         }
         assert_eq!(last, class::LARGEST);
         assert_eq!(class::of(class::LARGEST + 1), None);
+    }
+
+    #[test]
+    fn ticks_tell_ages_to_eight_milliseconds_also_around_the_year() {
+        let (half, later) = (tick::new(5, 500_000_000), tick::new(7, 250_000_000));
+        assert!(tick::between(half, later).abs_diff(1750) <= 9);
+        assert_eq!(tick::between(later, half), 0);
+        assert_eq!(tick::between(tick::new((1 << 25) - 1, 0), tick::new((1 << 25) + 1, 0)), 2000);
+        assert!(tick::new(9, 999_999_999) < tick::new(10, 0));
     }
 
     #[test]

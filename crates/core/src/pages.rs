@@ -9,6 +9,8 @@ use crate::layout::*;
 use crate::segment::{Record, Segment, Source, corrupt};
 use crate::sys;
 
+/// The longest run that goes back in one call (1 GiB), since others wait for it.
+const LONGEST_TRIM: u64 = (1 << 30) / GRANULE;
 /// Runs of at least this many granules go back to the system once they are free (1 MiB).
 const LARGE_RUN: u64 = 16;
 
@@ -23,10 +25,6 @@ pub(crate) fn out_of_memory(segment: &Segment, granules: u64) -> Error {
             segment.geometry.size
         ),
     )
-}
-
-fn bit(segment: &Segment, bits: u64, granule: u64) -> bool {
-    segment.bit_word(bits, granule / 64).acquire() >> (granule % 64) & 1 != 0
 }
 
 /// Sets or clears the bits of a run as part of a change: at most two single words and a fill.
@@ -49,38 +47,52 @@ fn set_bits(change: &mut Change<'_>, segment: &Segment, bits: u64, first: u64, c
     }
 }
 
-fn any_bit(segment: &Segment, bits: u64, first: u64, count: u64) -> bool {
-    let end = first + count;
-    let mut at = first;
+/// How many bits of a run are set.
+fn ones(segment: &Segment, bits: u64, first: u64, count: u64) -> u64 {
+    let (end, mut at, mut ones) = (first + count, first, 0);
     while at < end {
         let stop = end.min((at / 64 + 1) * 64);
         let mask = (u64::MAX >> (64 - (stop - at))) << (at % 64);
-        if segment.bit_word(bits, at / 64).acquire() & mask != 0 {
-            return true;
-        }
+        ones += u64::from((segment.bit_word(bits, at / 64).acquire() & mask).count_ones());
         at = stop;
     }
-    false
+    ones
+}
+
+fn any_bit(segment: &Segment, bits: u64, first: u64, count: u64) -> bool {
+    ones(segment, bits, first, count) != 0
+}
+
+/// The next free granules from `at` on, below `end`: where they begin and how many there are in one piece, at most `most`.
+fn next_free(segment: &Segment, mut at: u64, end: u64, most: u64) -> Option<(u64, u64)> {
+    let word = |at: u64| segment.bit_word(segment.geometry.used_bits, at / 64).acquire() >> (at % 64);
+    let left = |at: u64, end: u64| (64 - at % 64).min(end - at);
+    while at < end {
+        let taken = u64::from(word(at).trailing_ones()).min(left(at, end));
+        if taken == 0 {
+            break;
+        }
+        at += taken;
+    }
+    let (first, end) = (at, end.min(at.saturating_add(most)));
+    while at < end {
+        let free = u64::from(word(at).trailing_zeros()).min(left(at, end));
+        if free == 0 {
+            break;
+        }
+        at += free;
+    }
+    (at > first).then_some((first, at - first))
 }
 
 /// The first run of free granules from `start` on, below `end`.
 fn find_run(segment: &Segment, start: u64, end: u64, count: u64) -> Option<u64> {
-    let bits = segment.geometry.used_bits;
-    let mut first = start;
     let mut at = start;
-    while at < end {
-        let word = segment.bit_word(bits, at / 64).acquire() >> (at % 64);
-        let left = (64 - at % 64).min(end - at);
-        let free = u64::from(word.trailing_zeros()).min(left);
-        at += free;
-        if at - first >= count {
+    while let Some((first, free)) = next_free(segment, at, end, count) {
+        if free == count {
             return Some(first);
         }
-        if free < left {
-            let taken = u64::from((word >> free).trailing_ones()).min(left - free);
-            at += taken;
-            first = at;
-        }
+        at = first + free;
     }
     None
 }
@@ -118,17 +130,14 @@ pub(crate) fn take(change: &mut Change<'_>, segment: &Segment, count: u64) -> Re
 
 /// Whether all pages of a run are allocated.
 pub(crate) fn all_bits(segment: &Segment, first: u64, count: u64) -> bool {
-    (first..first + count).all(|granule| bit(segment, segment.geometry.committed_bits, granule))
+    ones(segment, segment.geometry.committed_bits, first, count) == count
 }
 
 /// Allocates the pages of a run in the file. Slow for large runs, so it is done without the lock where it can be.
 pub(crate) fn commit_pages(segment: &Segment, run: Run) -> Result<()> {
     let Some(file) = segment.file.as_ref().filter(|_| run.needs_commit) else { return Ok(()) };
-    sys::commit(file, run.first * GRANULE, run.count * GRANULE).map_err(|error| {
-        let error = sys::error("the heap's folder has no room for more pages", &error);
-        tracing::warn!(%error, bytes = run.count * GRANULE, "pages of a shared heap could not be allocated");
-        error
-    })
+    sys::commit(file, run.first * GRANULE, run.count * GRANULE)
+        .map_err(|error| sys::error("the heap's folder has no room for more pages", &error))
 }
 
 /// Marks a run's pages as allocated, as part of a change.
@@ -175,11 +184,16 @@ pub(crate) fn take_record<'s, R: Record>(
     }
     let index = change.get(&table.used);
     let index = u32::try_from(index).ok().filter(|i| *i < segment.capacity(R::TABLE)).ok_or_else(|| {
-        let (noun, capacity) = (R::TABLE.noun(), segment.capacity(R::TABLE));
+        // Entries and slots are handed out by the page and the block; people count what is in them.
+        let (noun, capacity) = match R::TABLE {
+            Table::EntryPages => (R::TABLE.noun(), segment.capacity(Table::Entries)),
+            Table::Blocks => (R::TABLE.noun(), segment.capacity(Table::Slots)),
+            table => (table.noun(), segment.capacity(table)),
+        };
         Error::with_message(
             ErrorCode::LimitReached,
             format!(
-                "the heap's table for {noun} is full ({capacity} records): end, close or detach what is no longer used"
+                "the heap's table for {noun} is full ({capacity} at most): end, close or detach what is no longer used"
             ),
         )
     })?;
@@ -232,40 +246,50 @@ pub(crate) fn free_record<R: Record>(
     Ok(())
 }
 
-/// Gives free committed runs back to the system. `least` is the smallest run worth a call. Returns granules.
+/// Gives the run that `trimming` names back to the system: what `trim` does, and who finds its process dead does again.
+pub(crate) fn resume_trim(locked: &Locked<'_>) -> Result<()> {
+    let segment = locked.segment;
+    let (geometry, trimming) = (&segment.geometry, &segment.header().trimming);
+    let run = trimming.acquire();
+    let (first, count) = (run >> 32, run & 0xffff_ffff);
+    if count == 0 {
+        return Ok(());
+    }
+    let inside = first >= geometry.fixed_granules && first + count <= geometry.granules;
+    if !inside || any_bit(segment, geometry.used_bits, first, count) {
+        return Err(corrupt(format!("granules {first} and {count} more are going back to the system and are in use")));
+    }
+    // SAFETY: the granules are free, and the lock under which they could be handed out is held.
+    let result = unsafe { sys::decommit(segment.file.as_ref(), segment.base(), first * GRANULE, count * GRANULE) };
+    let mut change = locked.change();
+    change.set(trimming, 0);
+    if result.is_ok() {
+        set_bits(&mut change, segment, geometry.committed_bits, first, count, false);
+    }
+    change.commit()?;
+    result.map_err(|error| sys::error("giving memory back to the system", &error))
+}
+
+/// Gives free runs of at least `least` granules back to the system, in bounded pieces. In a file these are all free runs:
+/// who died between allocating pages and writing that down has left pages that nobody knows of, and a hole costs next
+/// to nothing to punch once more. Returns the granules that were known to be committed.
 pub(crate) fn trim(locked: &Locked<'_>, least: u64) -> Result<u64> {
     let segment = locked.segment;
     let geometry = &segment.geometry;
     let (mut at, mut given) = (geometry.fixed_granules, 0);
-    while at < geometry.granules {
-        let word = at / 64;
-        if at.is_multiple_of(64) && segment.bit_word(geometry.committed_bits, word).acquire() == 0 {
-            at += 64;
+    while let Some((first, count)) = next_free(segment, at, geometry.granules, LONGEST_TRIM) {
+        at = first + count;
+        let committed = ones(segment, geometry.committed_bits, first, count);
+        if count < least || committed == 0 && segment.source() != Source::Shared {
             continue;
         }
-        let first = at;
-        while at < geometry.granules
-            && !bit(segment, geometry.used_bits, at)
-            && bit(segment, geometry.committed_bits, at)
-        {
-            at += 1;
-        }
-        let count = at - first;
-        if count >= least.max(1) {
-            let offset = first * GRANULE;
-            // SAFETY: the granules are free, and the lock under which they could be handed out is held.
-            let result = unsafe { sys::decommit(segment.file.as_ref(), segment.base(), offset, count * GRANULE) };
-            result.map_err(|error| sys::error("giving memory back to the system", &error))?;
-            let mut change = locked.change();
-            set_bits(&mut change, segment, geometry.committed_bits, first, count, false);
-            change.commit()?;
-            given += count;
-        }
-        if count == 0 {
-            at += 1;
-        }
+        // Written down first: a death between the two would leave pages that are gone and count as allocated.
+        segment.header().trimming.set_release(first << 32 | count);
+        resume_trim(locked)?;
+        locked.beat();
+        given += committed;
     }
-    locked.segment.header().idle.set_relaxed(0);
+    segment.header().idle.set_relaxed(0);
     Ok(given)
 }
 
@@ -273,9 +297,8 @@ pub(crate) fn trim(locked: &Locked<'_>, least: u64) -> Result<u64> {
 /// work that somebody waits for anyway.
 pub(crate) fn trim_if_idle(locked: &Locked<'_>) -> Result<()> {
     const ENOUGH: u64 = (64 << 20) / GRANULE;
-    const WAIT: u32 = 100;
     let header = locked.segment.header();
-    let rested = sys::ticks().wrapping_sub(header.idle_since.relaxed() as u32) >= WAIT;
+    let rested = tick::between(header.idle_since.relaxed() as u32, sys::ticks()) >= 1000;
     if rested && header.idle.relaxed() >= ENOUGH {
         trim(locked, LARGE_RUN)?;
     }

@@ -5,22 +5,24 @@ use crate::arena;
 use crate::attachment::Attachment;
 use crate::context::{busy, push_slot};
 use crate::error::{Error, ErrorCode, Result};
+use crate::fault::{Fault, planted};
 use crate::handle::Handle;
 use crate::journal::Locked;
+use crate::large;
 use crate::layout::*;
 use crate::ledger;
 use crate::pages;
-use crate::segment::Source;
 use crate::sync::Patience;
 use crate::threads::{each_link, record_owner};
 
 /// Looks at all attachments and recovers the dead ones.
 pub(crate) fn recover_dead(attachment: &Attachment) -> Result<()> {
-    if attachment.segment.source() != Source::Shared {
+    if !attachment.others_may_die() {
         return Ok(());
     }
     for index in 0..attachment.segment.used(Table::Attachments) as u16 {
         if attachment.is_dead(index) {
+            let _span = tracing::info_span!("recovery", heap = attachment.id(), attachment = index).entered();
             let locked = Locked::take(attachment)?;
             if attachment.is_dead(index) {
                 recover(&locked, index)?;
@@ -33,7 +35,7 @@ pub(crate) fn recover_dead(attachment: &Attachment) -> Result<()> {
 /// Recovers dead holders of borrows of a buffer or a region; true if there were any, so that it is worth trying again.
 #[cold]
 pub(crate) fn recover_holders(attachment: &Attachment, subject: Handle) -> Result<bool> {
-    if attachment.segment.source() != Source::Shared {
+    if !attachment.others_may_die() {
         return Ok(false);
     }
     let mut holders: Vec<u16> = Vec::new();
@@ -67,6 +69,7 @@ pub(crate) fn recover(locked: &Locked<'_>, dead: u16) -> Result<()> {
     })?;
     for index in busy_contexts {
         settle_context(locked, index)?;
+        large::release_pending(locked, index)?;
     }
     let mut entries = Vec::new();
     ledger::each(segment, |seen| {
@@ -78,13 +81,15 @@ pub(crate) fn recover(locked: &Locked<'_>, dead: u16) -> Result<()> {
     let mut ended = 0u64;
     for seen in &entries {
         end_for_the_dead(locked, seen)?;
+        locked.beat();
         ended += 1;
     }
-    tracing::warn!(heap = %locked.attachment.id(), dead = who, borrows = ended, "recovered what a dead process held");
+    let heap = locked.attachment.id();
+    locked.tell(move || tracing::warn!(heap, dead = who, borrows = ended, "recovered what a dead process held"));
     release_records(locked, dead)?;
     let record = segment.record::<AttachmentRecord>(u32::from(dead))?;
     record.state.set_release(record.state.relaxed() & !0xff);
-    locked.attachment.recovered.set(true);
+    locked.attachment.recovered.put(true);
     Ok(())
 }
 
@@ -99,23 +104,40 @@ fn each_context(locked: &Locked<'_>, attachment: u16, mut each: impl FnMut(u32) 
     Ok(())
 }
 
-/// Settles an allocation or a free that its thread did not finish: the slot it was about is live, or on a list.
-fn settle_context(locked: &Locked<'_>, index: u32) -> Result<()> {
+/// Settles an allocation or a free that its thread did not finish: the slot it was about is live, or on a list, or still
+/// in its block.
+fn settle_context(locked: &Locked<'_>, at: u32) -> Result<()> {
     let segment = locked.segment;
-    let context = segment.record::<Context>(index)?;
-    let (op, slot) = (context.busy.acquire() & !0xffff_ffff, context.busy.acquire() as u32);
+    let context = segment.record::<Context>(at)?;
+    let mark = context.busy.acquire();
+    let (op, index, owner) = (mark & !0xffff_ffff, mark as u32, context.owner.acquire());
     if (op == busy::ALLOC || op == busy::FREE)
-        && let Some(record) = segment.get::<Slot>(slot)
-        && record.state.acquire() & state::FREE != 0
-        && record.owner.acquire() == context.owner.acquire()
+        && !planted(Fault::Settle)
+        && let Some(slot) = segment.get::<Slot>(index)
+        && let word = slot.state.acquire()
+        && word & state::FREE != 0
+        && slot.owner.acquire() == owner
+        // Of two frees of one slot, the other may have won.
+        && (op == busy::ALLOC || word == state::freed(state::generation(word), at))
     {
-        let class = place::class(record.place.relaxed());
-        let listed = class < CLASSES
-            && segment
-                .linked::<Slot>(context.heads[class / 2].relaxed() >> (32 * (class % 2)) & 0xffff_ffff)?
-                .is_some_and(|(head, _)| head == slot);
-        if class < CLASSES && !listed {
-            push_slot(segment, context, class, slot, record, segment.identity.seed);
+        let class = place::class(slot.place.relaxed());
+        let slots = context.slots.acquire();
+        let (next, end) = (slots >> 32, slots & 0xffff_ffff);
+        if class == CLASS_LARGE {
+            let region = segment.record::<RegionRecord>(control::region(owner))?;
+            if op == busy::FREE && control::epoch(region.control.acquire()) == control::epoch(owner) {
+                large::settle_free(locked, region, at, index, slot)?;
+            }
+        } else if class < CLASSES {
+            let in_block = (next..end).contains(&u64::from(index));
+            let listed = segment.linked::<Slot>(context.head(class))?.is_some_and(|(head, _)| head == index);
+            if in_block && place::offset(slot.place.relaxed()) + class::size(class) == context.bump.acquire() {
+                // It had its bytes, and the block had not gone on.
+                context.slots.set_release((u64::from(index) + 1) << 32 | end);
+                push_slot(segment, context, class, index, slot, segment.identity.seed);
+            } else if !in_block && !listed {
+                push_slot(segment, context, class, index, slot, segment.identity.seed);
+            }
         }
     }
     context.busy.set_release(0);
@@ -128,21 +150,26 @@ fn end_for_the_dead(locked: &Locked<'_>, seen: &ledger::Seen) -> Result<()> {
     let entry = segment.record::<Entry>(seen.index)?;
     let slot = segment.record::<Slot>(seen.slot)?;
     let generation = seen.handle.generation();
-    if seen.is_unique() {
+    if phase::is_new(seen.word) {
+        large::free_unfinished(locked, seen.index, seen.slot, slot)?;
+    } else if seen.is_unique() {
         let held = state::of(generation) | state::UNIQUE | u64::from(seen.index);
         // Before HELD it had not begun to write, after it it had finished.
-        let next =
-            if seen.phase() == phase::HELD { state::of(generation) | state::POISONED } else { state::of(generation) };
+        let next = if seen.phase() == phase::HELD && !planted(Fault::Poison) {
+            state::of(generation) | state::POISONED
+        } else {
+            state::of(generation)
+        };
         let _ = slot.state.cas_full(held, next);
-    } else {
-        if !recount(locked, seen, slot)? {
-            let who = locked.attachment.describe(seen.attachment);
-            let message =
-                format!("what {who} held cannot be counted yet: another process stopped in the middle of a borrow");
-            return Err(Error::with_message(ErrorCode::Borrowed, message).about(seen.handle));
-        }
+    } else if (seen.phase() != phase::HELD || !end_held(entry, seen, slot))
+        && !recount(locked, seen.slot, generation, Some(seen))?
+    {
+        let who = locked.attachment.describe(seen.attachment);
+        let message =
+            format!("what {who} held cannot be counted yet: another process stopped in the middle of a borrow");
+        return Err(Error::with_message(ErrorCode::Borrowed, message).about(seen.handle));
     }
-    if seen.phase() == phase::HELD {
+    if seen.phase() == phase::HELD && !phase::is_new(seen.word) {
         // It was counted as begun.
         let runtime =
             segment.get::<AttachmentRecord>(u32::from(seen.attachment)).map_or(0, |a| a.state.acquire() >> 8 & 0xff);
@@ -157,17 +184,40 @@ fn end_for_the_dead(locked: &Locked<'_>, seen: &ledger::Seen) -> Result<()> {
     Ok(())
 }
 
+/// Ends a shared borrow on the behalf of a dead process that held it for certain. False if the slot is being recounted:
+/// the entry is one that may or may not be counted then, as it is for the next recoverer if this one dies here.
+fn end_held(entry: &Entry, seen: &ledger::Seen, slot: &Slot) -> bool {
+    entry.word.set_release(phase::with(seen.word, phase::END));
+    let mut state = slot.state.acquire();
+    loop {
+        let gone = state::generation(state) != seen.handle.generation() || state & (state::FREE | state::UNIQUE) != 0;
+        if gone || state & state::COUNT == 0 {
+            return true;
+        }
+        if state & state::RECOVERING != 0 {
+            return false;
+        }
+        match slot.state.cas_full(state, state - 1) {
+            Ok(_) => return true,
+            Err(now) => state = now,
+        }
+    }
+}
+
 /// Sets the count of a slot to the number of its live holders: whether a dead one that was beginning or ending had
 /// changed the count cannot be known, so it is counted anew while the RECOVERING bit holds everybody else off. False if a
 /// live process is stopped in the middle of a change: then nothing was done.
-fn recount(locked: &Locked<'_>, dead: &ledger::Seen, slot: &Slot) -> Result<bool> {
+fn recount(locked: &Locked<'_>, index: u32, generation: u32, dead: Option<&ledger::Seen>) -> Result<bool> {
     let segment = locked.segment;
-    let generation = dead.handle.generation();
+    let slot = segment.record::<Slot>(index)?;
     let mut state = slot.state.acquire();
     let marked = loop {
         let gone = state::generation(state) != generation || state & (state::FREE | state::UNIQUE) != 0;
         if gone || state & (state::COUNT | state::RECOVERING) == 0 {
             return Ok(true);
+        }
+        if planted(Fault::RecountMark) {
+            break state;
         }
         // Set already: left by a recoverer that died.
         match slot.state.cas_full(state, state | state::RECOVERING) {
@@ -179,11 +229,12 @@ fn recount(locked: &Locked<'_>, dead: &ledger::Seen, slot: &Slot) -> Result<bool
     let count = loop {
         let (mut count, mut moving) = (0u64, false);
         ledger::each(segment, |seen| {
-            let here = seen.slot == dead.slot && seen.handle.generation() == generation && !seen.is_unique();
-            if !here || seen.index == dead.index {
+            let here = seen.slot == index && seen.handle.generation() == generation && !seen.is_unique();
+            if !here || dead.is_some_and(|dead| seen.index == dead.index) {
                 return Ok(());
             }
-            let gone = locked.attachment.is_dead(seen.attachment) || seen.attachment == dead.attachment;
+            let gone = locked.attachment.is_dead(seen.attachment)
+                || dead.is_some_and(|dead| seen.attachment == dead.attachment);
             match seen.phase() {
                 phase::HELD => count += 1,
                 // A dead one's own recovery recounts.
@@ -205,8 +256,22 @@ fn recount(locked: &Locked<'_>, dead: &ledger::Seen, slot: &Slot) -> Result<bool
         None => marked & !state::RECOVERING,
     };
     // Not a store: an allocation may have swept a slot whose region is closed.
-    let _ = slot.state.cas_full(marked, settled);
+    if planted(Fault::RecountByStore) {
+        slot.state.set_release(settled);
+    } else {
+        let _ = slot.state.cas_full(marked, settled);
+    }
     Ok(count.is_some())
+}
+
+/// Counts a slot anew whose recount was left unfinished: by a recoverer that died and found no heir, or by damage. True
+/// once that is done, false if a process that is stopped in the middle of a borrow of it is in the way.
+#[cold]
+pub(crate) fn settle_slot(attachment: &Attachment, index: u32) -> Result<bool> {
+    recover_dead(attachment)?;
+    let locked = Locked::take(attachment)?;
+    let state = locked.segment.record::<Slot>(index)?.state.acquire();
+    Ok(state & state::RECOVERING == 0 || recount(&locked, index, state::generation(state), None)?)
 }
 
 /// Gives an attachment's thread records and pages of entries back; its contexts stay with their regions.
@@ -236,11 +301,12 @@ pub(crate) fn release_records(locked: &Locked<'_>, attachment: u16) -> Result<()
             change.commit()?;
         }
         let mut change = locked.change();
-        let totals = &header.totals[usize::from(runtime) % RUNTIMES];
-        arena::fold_counters(&mut change, totals, &record.counters);
-        let ended = change.get(&record.foreign) >> 32;
-        change.set(&totals[counter::ENDED], change.get(&totals[counter::ENDED]).wrapping_add(ended));
-        change.set(&record.foreign, 0);
+        arena::fold(&mut change, header, runtime, |change, totals| {
+            arena::fold_counters(change, totals, &record.counters);
+            let ended = change.get(&record.foreign) >> 32;
+            change.set(&totals[counter::ENDED], change.get(&totals[counter::ENDED]).wrapping_add(ended));
+            change.set(&record.foreign, 0);
+        });
         change.set(&record.owner, 0);
         pages::free_record::<ThreadRecord>(&mut change, segment, index, |r| &r.next)?;
         change.commit()?;

@@ -7,7 +7,7 @@ use std::ptr::NonNull;
 
 use crate::error::{Error, ErrorCode, Result};
 use crate::layout::*;
-use crate::sync::{Half, Word};
+use crate::sync::{Half, Known, Word};
 use crate::sys;
 
 /// A mapped segment. References that it gives live as long as it does.
@@ -15,6 +15,10 @@ pub(crate) struct Segment {
     base: NonNull<u8>,
     pub(crate) geometry: Geometry,
     pub(crate) identity: Identity,
+    /// Marks need no fence of their own (`sync::light`).
+    pub(crate) cheap: bool,
+    /// For each table, where its extents were found to be, after they were checked (H3).
+    known: [Box<[Known]>; TABLES],
     /// The file behind it; `None` for plain private memory, and for a second copy of the library at one base.
     pub(crate) file: Option<File>,
     source: Source,
@@ -69,6 +73,13 @@ records! {
     NameRecord => Names,
 }
 
+/// So many addresses that are not known yet, as memory that costs nothing until it is used.
+fn zeroed(count: u32) -> Box<[Known]> {
+    let zeroed: Box<[std::mem::MaybeUninit<Known>]> = Box::new_zeroed_slice(count as usize);
+    // SAFETY: an address of 0 is one that is not known.
+    unsafe { zeroed.assume_init() }
+}
+
 fn reserve_error(size: u64, error: &io::Error) -> Error {
     Error::with_message(
         ErrorCode::OutOfMemory,
@@ -99,7 +110,10 @@ impl Segment {
     /// `base` is the start of a mapping of `identity.size` bytes from `source`, which this object ends as that source
     /// says.
     pub(crate) unsafe fn over(base: NonNull<u8>, identity: Identity, file: Option<File>, source: Source) -> Segment {
-        Segment { base, geometry: Geometry::new(identity.size), identity, file, source }
+        let cheap = identity.flags & FLAG_LIGHT != 0 && source == Source::Private;
+        let geometry = Geometry::new(identity.size);
+        let known = std::array::from_fn(|table| zeroed(geometry.tables[table].extent_count()));
+        Segment { base, geometry, identity, cheap, known, file, source }
     }
 
     /// Reads and checks the identity of a segment of which only the first page is certain to be there.
@@ -160,6 +174,21 @@ impl Segment {
     /// The record with this index, if its extent is there.
     #[inline]
     pub(crate) fn get<R: Record>(&self, index: u32) -> Option<&R> {
+        let known = self.known[R::TABLE as usize].get((index >> R::TABLE.shift()) as usize)?.get();
+        if known == 0 {
+            return self.find(index);
+        }
+        let within = (index & ((1 << R::TABLE.shift()) - 1)) as usize * R::TABLE.record() as usize;
+        // SAFETY: the extent was checked to be a granule of the mapping when its address was kept, and extents are never
+        // given back; the record is in the granule, aligned since records are powers of two at least as large as their
+        // alignment; records are atomic words, valid for any bytes. The last extent of a table may have more records than
+        // its capacity, which are nobody's.
+        Some(unsafe { &*std::ptr::with_exposed_provenance::<R>(known + within) })
+    }
+
+    /// The record with this index; its extent is checked, and kept for the next time.
+    #[cold]
+    fn find<R: Record>(&self, index: u32) -> Option<&R> {
         let geometry = &self.geometry.tables[R::TABLE as usize];
         if index >= geometry.capacity {
             return None;
@@ -168,11 +197,10 @@ impl Segment {
         if granule < self.geometry.fixed_granules || granule >= self.geometry.granules {
             return None;
         }
-        let within = u64::from(index & ((1 << geometry.shift) - 1)) * R::TABLE.record();
-        let offset = granule * GRANULE + within;
-        // SAFETY: the granule is in the mapping (checked above) and the record in the granule, aligned since records
-        // are powers of two at least as large as their alignment; records are atomic words, valid for any bytes.
-        Some(unsafe { &*self.base.as_ptr().add(offset as usize).cast::<R>() })
+        // SAFETY: the granule is in the mapping (checked above).
+        let address = unsafe { self.base.as_ptr().add((granule * GRANULE) as usize) };
+        self.known[R::TABLE as usize].get((index >> geometry.shift) as usize)?.set(address.expose_provenance());
+        self.get(index)
     }
 
     /// The record with this index, or `Corrupt`: for indices that the segment itself names.

@@ -1,10 +1,32 @@
 //! The only module that names an atomic type: the words of a segment, their orderings, and the fences of the protocol.
 //!
-//! All writes to a segment's records go through `Word` and `Half`. Each ordering here is named by what it pairs with
+//! All writes to a segment's records go through `Word` and `Half`, each after a kill point of the crash tests. Each ordering here is named by what it pairs with
 //! in the protocol (`ARCHITECTURE.md`): `cas_full` and `heavy` are the two sides of begin against close, `light` and
 //! `heavy` those of alloc (or the end of a unique borrow) against close.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicBool, Ordering, compiler_fence};
+use std::time::Duration;
+
+use crate::fault::{Fault, planted};
+
+// The words, fences and waits of builds for models are loom's.
+#[cfg(loom)]
+pub(crate) use crate::model::Mutex;
+#[cfg(loom)]
+use crate::model::{AtomicU32, AtomicU64, fence};
+#[cfg(not(loom))]
+pub(crate) use std::sync::Mutex;
+#[cfg(not(loom))]
+use std::sync::atomic::{AtomicU32, AtomicU64, fence};
+
+#[cfg(weaveheap_kill_points)]
+pub(crate) use crate::kill_points::kill_point;
+
+/// A place where the crash tests end the process: before each write to a segment, and around system calls that change
+/// one.
+#[cfg(not(weaveheap_kill_points))]
+#[inline(always)]
+pub(crate) fn kill_point() {}
 
 /// One 64-bit word of a record.
 #[repr(transparent)]
@@ -18,16 +40,56 @@ pub(crate) struct Half(AtomicU32);
 #[derive(Default)]
 pub(crate) struct Flag(AtomicBool);
 
+/// Says to the other threads of this process that its owner is at work: raised and lowered by one thread, in pairs
+/// that may nest, and looked at after [`heavy`].
+#[derive(Default)]
+pub(crate) struct Mark(std::sync::atomic::AtomicU32);
+
+/// An address that threads of this process find out and keep: each that finds it finds the same.
+#[derive(Default)]
+pub(crate) struct Known(std::sync::atomic::AtomicUsize);
+
+impl Known {
+    /// The address, or 0.
+    #[inline]
+    pub(crate) fn get(&self) -> usize {
+        self.0.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set(&self, address: usize) {
+        self.0.store(address, Ordering::Release);
+    }
+}
+
+impl Mark {
+    #[inline]
+    pub(crate) fn raise(&self) {
+        self.0.store(self.0.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        // Pairs with the other side's `heavy`.
+        compiler_fence(Ordering::SeqCst);
+    }
+
+    #[inline]
+    pub(crate) fn lower(&self) {
+        self.0.store(self.0.load(Ordering::Relaxed) - 1, Ordering::Release);
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        self.0.load(Ordering::Acquire) != 0
+    }
+}
+
 impl Flag {
     #[inline]
     pub(crate) fn get(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// A full barrier comes with it, for what is looked at next.
-    pub(crate) fn set(&self, value: bool) {
-        self.0.store(value, Ordering::SeqCst);
+    /// Sets the flag and returns what it was. A full barrier comes with it, for what is looked at next.
+    pub(crate) fn put(&self, value: bool) -> bool {
+        let old = self.0.swap(value, Ordering::SeqCst);
         fence(Ordering::SeqCst);
+        old
     }
 
     /// Clears the flag; true if it was set.
@@ -50,36 +112,50 @@ impl Word {
     }
 
     pub(crate) fn set_relaxed(&self, value: u64) {
+        kill_point();
         self.0.store(value, Ordering::Relaxed);
     }
 
     pub(crate) fn set_release(&self, value: u64) {
+        kill_point();
         self.0.store(value, Ordering::Release);
     }
 
     /// Adds to a counter that one thread writes and others read.
     pub(crate) fn count(&self, n: u64) {
+        // `cargo xtask bench counters` compares with a build that counts nothing.
+        if cfg!(not(weaveheap_no_counters)) {
+            self.step(n);
+        }
+    }
+
+    /// Adds to a word that one thread at a time writes.
+    pub(crate) fn step(&self, n: u64) {
         self.set_relaxed(self.relaxed().wrapping_add(n));
     }
 
     /// Adds to a counter that several threads write.
     pub(crate) fn add(&self, n: u64) -> u64 {
+        kill_point();
         self.0.fetch_add(n, Ordering::AcqRel)
     }
 
     pub(crate) fn sub(&self, n: u64) -> u64 {
+        kill_point();
         self.0.fetch_sub(n, Ordering::AcqRel)
     }
 
     pub(crate) fn cas(&self, current: u64, new: u64) -> Result<u64, u64> {
+        kill_point();
         self.0.compare_exchange(current, new, Ordering::AcqRel, Ordering::Acquire)
     }
 
     /// Compare-and-swap that is a full barrier on both sides, also when it fails. A plain SeqCst exchange is not
     /// enough: it orders only SeqCst accesses, and the ledger's stores are none.
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", not(loom)))]
     #[inline]
     pub(crate) fn cas_full(&self, current: u64, new: u64) -> Result<u64, u64> {
+        kill_point();
         let previous: u64;
         let won: u8;
         // SAFETY: the pointer comes from a reference to a live atomic, is 8-aligned, and the locked instruction is
@@ -99,13 +175,51 @@ impl Word {
     }
 
     /// Compare-and-swap that is a full barrier on both sides, also when it fails.
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(any(not(target_arch = "x86_64"), loom))]
     #[inline]
     pub(crate) fn cas_full(&self, current: u64, new: u64) -> Result<u64, u64> {
         fence(Ordering::SeqCst);
         let result = self.cas(current, new);
         fence(Ordering::SeqCst);
         result
+    }
+}
+
+/// What the exchanges become where a fault is planted.
+#[cfg(loom)]
+impl Word {
+    fn look_and_store(&self, current: u64, new: u64) -> Result<u64, u64> {
+        let now = self.acquire();
+        if now != current {
+            return Err(now);
+        }
+        self.set_release(new);
+        Ok(now)
+    }
+}
+
+/// The exchanges that a model can take apart.
+impl Word {
+    /// As [`Word::cas`], unless this fault is planted.
+    #[inline(always)]
+    pub(crate) fn cas_or(&self, fault: Fault, current: u64, new: u64) -> Result<u64, u64> {
+        #[cfg(loom)]
+        if planted(fault) {
+            return self.look_and_store(current, new);
+        }
+        let _ = fault;
+        self.cas(current, new)
+    }
+
+    /// As [`Word::cas_full`], unless this fault is planted.
+    #[inline(always)]
+    pub(crate) fn cas_full_or(&self, fault: Fault, current: u64, new: u64) -> Result<u64, u64> {
+        #[cfg(loom)]
+        if planted(fault) {
+            return self.look_and_store(current, new);
+        }
+        let _ = fault;
+        self.cas_full(current, new)
     }
 }
 
@@ -116,25 +230,63 @@ impl Half {
 
     /// Changes a word that threads sleep on.
     pub(crate) fn bump(&self) {
+        kill_point();
         self.0.fetch_add(1, Ordering::AcqRel);
     }
 
-    pub(crate) fn as_ptr(&self) -> *const u32 {
-        self.0.as_ptr()
+    /// Sleeps while the word has this value, at most so long; wakes for no reason at times.
+    pub(crate) fn sleep_while(&self, value: u32, timeout: Duration) {
+        #[cfg(loom)]
+        if self.0.sleep_while(value) {
+            return;
+        }
+        crate::sys::sleep_on(self.0.as_ptr(), value, timeout);
+    }
+
+    /// Wakes all that sleep on the word, in every process.
+    pub(crate) fn wake_all(&self) {
+        #[cfg(loom)]
+        self.0.wake_all();
+        crate::sys::wake(self.0.as_ptr());
+    }
+}
+
+/// Whether the system can make all threads of this process pass a full barrier, so that the side that is taken often
+/// needs none: membarrier (Linux). Asked once; registration is for the process and what it forks.
+pub(crate) fn asymmetric() -> bool {
+    static ASKED: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    match ASKED.load(Ordering::Relaxed) {
+        0 => {
+            let able = crate::sys::register_barrier();
+            ASKED.store(if able { 1 } else { 2 }, Ordering::Relaxed);
+            able
+        }
+        answer => answer == 1,
     }
 }
 
 /// The owner's half of an asymmetric fence: between its mark (`busy`, the end of a unique borrow) and its look at the
-/// region. Pairs with [`heavy`].
+/// region. Pairs with [`heavy`]. `cheap` where every thread concerned is of this process and [`asymmetric`] holds.
 #[inline]
-pub(crate) fn light() {
-    fence(Ordering::SeqCst);
+pub(crate) fn light(cheap: bool) {
+    if planted(Fault::LightFence) {
+        return;
+    }
+    // In a model both halves are fences, which is what the pair of them gives.
+    if cheap && cfg!(not(loom)) { compiler_fence(Ordering::SeqCst) } else { fence(Ordering::SeqCst) }
 }
 
-/// The closer's half: between its change of the region's control word and its look at the others' marks.
-#[inline]
-pub(crate) fn heavy() {
+/// The other half: between a change that all are to see (the region's control word, a detach) and the look at the
+/// others' marks. `cheap` as for [`light`]: then it passes the barrier on the others' behalf.
+pub(crate) fn heavy(cheap: bool) {
+    if planted(Fault::CloseFence) {
+        return;
+    }
     fence(Ordering::SeqCst);
+    if cheap && cfg!(not(loom)) {
+        crate::sys::barrier();
+        fence(Ordering::SeqCst);
+    }
 }
 
 /// A bounded wait for a change that another thread is about to make: it spins, yields, then sleeps in small steps.
@@ -157,12 +309,16 @@ impl Patience {
     /// Waits a little; false when the time is over.
     pub(crate) fn wait(&mut self) -> bool {
         self.step += 1;
+        #[cfg(loom)]
+        if let Some(waited) = crate::model::wait(self.step) {
+            return waited;
+        }
         if self.step < 64 {
             std::hint::spin_loop();
         } else if self.step < 128 {
             std::thread::yield_now();
         } else if self.step < self.limit {
-            std::thread::sleep(std::time::Duration::from_micros(if self.step < 256 { 50 } else { 500 }));
+            std::thread::sleep(Duration::from_micros(if self.step < 256 { 50 } else { 500 }));
         } else {
             return false;
         }
@@ -171,6 +327,6 @@ impl Patience {
 
     /// True now and then once the wait has become long: time to ask whether the other is dead.
     pub(crate) fn suspicious(&self) -> bool {
-        self.step >= 128 && self.step.is_multiple_of(16)
+        cfg!(loom) || self.step >= 128 && self.step.is_multiple_of(16)
     }
 }

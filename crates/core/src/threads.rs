@@ -1,38 +1,143 @@
 //! What a thread keeps for itself: its record in the segment, its stack of free ledger entries, its contexts by
 //! region. None of it is in the segment, and a forked child finds it wiped (H7).
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, UnsafeCell};
+use std::ops::{Deref, DerefMut};
 use std::ptr::{self, NonNull};
-use std::sync::{Mutex, PoisonError, Weak};
+use std::sync::{PoisonError, Weak};
 
 use crate::attachment::Attachment;
+use crate::context::Cached;
 use crate::error::{Error, ErrorCode, Result};
 use crate::journal::Locked;
 use crate::layout::*;
 use crate::pages;
+use crate::process::PerProcess;
 use crate::segment::corrupt;
-use crate::sync::Word;
+use crate::sync::{self, Mark, Mutex, Patience, Word};
 use crate::sys;
 
 /// Regions whose context a thread finds without a search.
-const CACHE: usize = 64;
+const CACHE: usize = 32;
 
-/// A region's context, as this thread last found it.
-#[derive(Clone, Copy)]
-pub(crate) struct Cached {
-    pub(crate) region: u64,
-    pub(crate) owner: u64,
-    pub(crate) context: u32,
-}
-
-/// The thread control block. It lies on memory that a fork wipes: `alive` is 0 in a child.
+/// The thread control block. It lies on memory that a fork wipes: `alive` is 0 in a child. All of it but the mark is
+/// its thread's alone; a subscriber of events that uses the heap finds it as consistent as any call does.
 pub(crate) struct Tcb {
     alive: u64,
+    /// Up while an operation of the thread is under way, which `detach` waits for.
+    under_way: Mark,
     pub(crate) record: u32,
-    pub(crate) free_entries: Vec<u32>,
+    pub(crate) free_entries: EntryStack,
     /// What `foreign` of the record was when its pages were last searched for entries that others ended.
-    foreign_seen: u64,
-    pub(crate) cache: [Cached; CACHE],
+    foreign_seen: Cell<u64>,
+    pub(crate) cache: [Cell<Cached>; CACHE],
+    /// The moment that the thread last read, and how many short borrows may still take it for theirs.
+    tick: Cell<u32>,
+    tick_left: Cell<u32>,
+    /// The extent of slots that the thread used last: its number, and its address.
+    near: Cell<(u32, *const Slot)>,
+    /// The entry of the cache that it used last.
+    pub(crate) last: Cell<Cached>,
+}
+
+const EXTENT: u32 = 1 << Table::Slots.shift();
+
+impl Tcb {
+    /// A slot of the extent that the thread used last.
+    #[inline]
+    pub(crate) fn near_slot(&self, index: u32) -> Option<&Slot> {
+        let (extent, first) = self.near.get();
+        if index / EXTENT != extent {
+            return None;
+        }
+        // SAFETY: `come_near` found the extent's address; it has so many slots, and extents never move.
+        Some(unsafe { &*first.add((index % EXTENT) as usize) })
+    }
+
+    pub(crate) fn come_near(&self, index: u32, slot: &Slot) {
+        // SAFETY: the slot is the one of this index, so as many slots of its extent lie before it.
+        self.near.set((index / EXTENT, unsafe { (slot as *const Slot).sub((index % EXTENT) as usize) }));
+    }
+
+    /// The moment for a borrow in a scope: read at every sixteenth, since the clock costs a third of a borrow.
+    #[inline]
+    pub(crate) fn recent_tick(&self) -> u32 {
+        match self.tick_left.get() {
+            0 => self.read_tick(),
+            left => {
+                self.tick_left.set(left - 1);
+                self.tick.get()
+            }
+        }
+    }
+
+    #[cold]
+    fn read_tick(&self) -> u32 {
+        self.tick.set(sys::ticks());
+        self.tick_left.set(15);
+        self.tick.get()
+    }
+}
+
+/// The thread's free ledger entries, with their addresses, which stay while the attachment lives.
+#[derive(Default)]
+pub(crate) struct EntryStack(UnsafeCell<Vec<(u32, *const Entry)>>);
+
+impl EntryStack {
+    #[inline]
+    pub(crate) fn push(&self, index: u32, entry: &Entry) {
+        // SAFETY: the stack is one thread's, and no reference to the vector leaves these functions.
+        unsafe { &mut *self.0.get() }.push((index, entry));
+    }
+
+    #[inline]
+    pub(crate) fn pop(&self) -> Option<(u32, &Entry)> {
+        // SAFETY: as above; entries are atomic words of the attachment's segment, whose block this is.
+        unsafe { (*self.0.get()).pop().map(|(index, entry)| (index, &*entry)) }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        // SAFETY: as above.
+        unsafe { &*self.0.get() }.is_empty()
+    }
+
+    fn clear(&self) {
+        // SAFETY: as above.
+        drop(std::mem::take(unsafe { &mut *self.0.get() }));
+    }
+}
+
+/// An operation of this thread under way: its control block, marked until this is dropped.
+pub(crate) struct Op<'a>(&'a Tcb);
+
+impl<'a> Op<'a> {
+    /// The block, for as long as the attachment lives.
+    #[inline]
+    pub(crate) fn tcb(&self) -> &'a Tcb {
+        self.0
+    }
+
+    #[inline]
+    fn begin(tcb: &'a Tcb) -> Op<'a> {
+        tcb.under_way.raise();
+        Op(tcb)
+    }
+}
+
+impl Deref for Op<'_> {
+    type Target = Tcb;
+
+    #[inline]
+    fn deref(&self) -> &Tcb {
+        self.0
+    }
+}
+
+impl Drop for Op<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.under_way.lower();
+    }
 }
 
 /// Owner word of a thread record.
@@ -50,12 +155,18 @@ pub(crate) mod record_owner {
     }
 }
 
+#[cfg(not(loom))]
 thread_local! {
     /// The attachment and block that this thread used last. Never destroyed, so that it works in every destructor.
     static CURRENT: Cell<(u64, *mut Tcb)> = const { Cell::new((0, ptr::null_mut())) };
     /// All blocks of this thread; given back when it ends.
     static MINE: RefCell<Mine> = const { RefCell::new(Mine(Vec::new())) };
 }
+#[cfg(loom)]
+static CURRENT: crate::model::Local<Cell<(u64, *mut Tcb)>> =
+    crate::model::Local::new(|| Cell::new((0, ptr::null_mut())));
+#[cfg(loom)]
+static MINE: crate::model::Local<RefCell<Mine>> = crate::model::Local::new(|| RefCell::new(Mine(Vec::new())));
 
 struct Mine(Vec<(u64, *mut Tcb, Weak<Attachment>)>);
 
@@ -73,7 +184,7 @@ impl Drop for Mine {
 }
 
 /// Pages for blocks, never given back: a handler of fork may still look at them.
-static PAGES: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+static PAGES: PerProcess<Vec<usize>> = PerProcess::new();
 
 /// Whether a block is one of this process, not what a forked child sees of its parent's.
 ///
@@ -84,55 +195,77 @@ unsafe fn is_alive(tcb: *const Tcb) -> bool {
     unsafe { (&raw const (*tcb).alive).read_volatile() == 1 }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+fn lock<T>(mutex: &Mutex<T>) -> impl DerefMut<Target = T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn new_block(record: u32) -> Result<NonNull<Tcb>> {
     let size = size_of::<Tcb>().next_multiple_of(4096);
-    let page = match lock(&PAGES).pop() {
+    let page = match PAGES.lock().pop() {
         Some(page) => NonNull::new(page as *mut Tcb),
         None => Some(sys::map_fork_wiped(size).map_err(|error| sys::error("memory for a thread", &error))?.cast()),
     };
     let block = page.ok_or_else(|| Error::new(ErrorCode::Internal))?;
-    let none = Cached { region: 0, owner: 0, context: 0 };
-    let tcb = Tcb { alive: 1, record, free_entries: Vec::new(), foreign_seen: 0, cache: [none; CACHE] };
+    let tcb = Tcb {
+        alive: 1,
+        under_way: Mark::default(),
+        record,
+        free_entries: EntryStack::default(),
+        foreign_seen: Cell::new(0),
+        cache: [const { Cell::new(Cached::NONE) }; CACHE],
+        tick: Cell::new(0),
+        tick_left: Cell::new(0),
+        near: Cell::new((u32::MAX, ptr::null())),
+        last: Cell::new(Cached::NONE),
+    };
     // SAFETY: the memory is ours alone, page-aligned, and large enough.
     unsafe { block.write(tcb) };
     Ok(block)
 }
 
 impl Attachment {
-    /// This thread's block, made on first use. `NotAttached` after `detach` and in a forked child.
-    ///
-    /// The reference is exclusive by construction: only this thread has it, and no caller keeps it across another
-    /// call of this function.
+    /// This thread's block, made on first use, with its operation marked as under way. `NotAttached` after `detach` and
+    /// in a forked child.
     #[inline]
-    #[expect(clippy::mut_from_ref, reason = "the block belongs to the thread, not to the attachment")]
-    pub(crate) fn tcb(&self) -> Result<&mut Tcb> {
-        let (serial, tcb) = CURRENT.get();
-        if serial == self.serial && !self.detached() {
-            // SAFETY: blocks of this attachment live as long as it does; `serial` is never used twice. In a forked
-            // child the page reads as zero, and only `alive` is looked at.
-            if unsafe { is_alive(tcb) } {
-                // SAFETY: as above; the block is this thread's alone.
-                return Ok(unsafe { &mut *tcb });
-            }
+    pub(crate) fn tcb(&self) -> Result<Op<'_>> {
+        match self.tcb_fast() {
+            Some(op) => Ok(op),
+            None => self.tcb_slow(),
         }
-        self.tcb_slow()
+    }
+
+    /// The block, if it is the one that this thread used last.
+    #[inline]
+    pub(crate) fn tcb_fast(&self) -> Option<Op<'_>> {
+        // Pairs with `detach`, which sets the flag, fences, then looks at the marks.
+        self.tcb_for_end_fast().filter(|_| !self.detached())
+    }
+
+    /// Whether this is the block of this thread still, in the process that made it.
+    #[inline]
+    pub(crate) fn is_current(&self, tcb: &Tcb) -> bool {
+        let (serial, current) = CURRENT.get();
+        // SAFETY: as in `tcb_for_end_fast`.
+        ptr::eq(current, tcb) && serial == self.serial && unsafe { is_alive(current) }
+    }
+
+    #[inline]
+    pub(crate) fn tcb_for_end_fast(&self) -> Option<Op<'_>> {
+        let (serial, tcb) = CURRENT.get();
+        // SAFETY: blocks of this attachment live as long as it does; `serial` is never used twice. In a forked child the
+        // page reads as zero, and only `alive` is looked at.
+        if serial == self.serial && unsafe { is_alive(tcb) } {
+            // SAFETY: as above.
+            return Some(Op::begin(unsafe { &*tcb }));
+        }
+        None
     }
 
     /// This thread's block if the library may still make one: `None` in a forked child and when the thread is ending.
-    /// For ends, which are done also after `detach`.
-    #[expect(clippy::mut_from_ref, reason = "as for `tcb`")]
-    pub(crate) fn tcb_for_end(&self) -> Option<&mut Tcb> {
-        let (serial, tcb) = CURRENT.get();
-        if serial == self.serial {
-            // SAFETY: as in `tcb`.
-            if unsafe { is_alive(tcb) } {
-                // SAFETY: as in `tcb`.
-                return Some(unsafe { &mut *tcb });
-            }
+    /// For ends, which are done also while a `detach` looks for borrows.
+    pub(crate) fn tcb_for_end(&self) -> Option<Op<'_>> {
+        if let Some(op) = self.tcb_for_end_fast() {
+            return Some(op);
         }
         if self.is_child() {
             return None;
@@ -141,36 +274,68 @@ impl Attachment {
     }
 
     #[cold]
-    fn tcb_slow(&self) -> Result<&mut Tcb> {
+    fn tcb_slow(&self) -> Result<Op<'_>> {
         self.check_attached()?;
-        self.tcb_find()
+        let op = self.tcb_find()?;
+        self.check_attached()?;
+        Ok(op)
     }
 
     #[cold]
-    #[expect(clippy::mut_from_ref, reason = "as for `tcb`")]
-    fn tcb_find(&self) -> Result<&mut Tcb> {
+    fn tcb_find(&self) -> Result<Op<'_>> {
         let ending = || Error::with_message(ErrorCode::NotAttached, "the thread is ending");
-        let found = MINE.try_with(|mine| {
-            let mut mine = mine.try_borrow_mut().map_err(|_| ending())?;
-            mine.0.retain(|(_, _, attachment)| attachment.strong_count() > 0);
-            if let Some((_, tcb, _)) = mine.0.iter().find(|(serial, ..)| *serial == self.serial) {
-                // SAFETY: blocks of this attachment live as long as it does.
-                return if unsafe { is_alive(*tcb) } { Ok(*tcb) } else { Err(ending()) };
+        let known = MINE
+            .try_with(|mine| {
+                let mut mine = mine.borrow_mut();
+                mine.0.retain(|(_, _, attachment)| attachment.strong_count() > 0);
+                mine.0.iter().find(|(serial, ..)| *serial == self.serial).map(|(_, tcb, _)| *tcb)
+            })
+            .map_err(|_| ending())?;
+        let tcb = match known {
+            // SAFETY: blocks of this attachment live as long as it does.
+            Some(tcb) if unsafe { is_alive(tcb) } => tcb,
+            Some(_) => return Err(ending()),
+            None => {
+                // Not while the list is borrowed: making a record may tell a subscriber, which may use the heap.
+                let tcb = self.adopt()?;
+                if MINE.try_with(|mine| mine.borrow_mut().0.push((self.serial, tcb.as_ptr(), self.weak()))).is_err() {
+                    self.retire(tcb);
+                    return Err(ending());
+                }
+                tcb.as_ptr()
             }
-            let tcb = self.adopt()?.as_ptr();
-            mine.0.push((self.serial, tcb, self.weak()));
-            Ok(tcb)
-        });
-        let tcb = found.map_err(|_| ending())??;
+        };
         CURRENT.set((self.serial, tcb));
-        // SAFETY: as in `tcb`.
-        Ok(unsafe { &mut *tcb })
+        // SAFETY: as in `tcb_for_end_fast`.
+        Ok(Op::begin(unsafe { &*tcb }))
+    }
+
+    /// Waits, for a bounded time, until no other thread has an operation under way. True if none has.
+    pub(crate) fn await_quiet(&self) -> bool {
+        if !sync::asymmetric() {
+            return false;
+        }
+        sync::heavy(true);
+        let blocks: Vec<usize> = lock(&self.blocks).clone();
+        let mut patience = Patience::short();
+        let is_up = |address: &usize| {
+            let block = *address as *const Tcb;
+            // SAFETY: blocks of a living attachment live; the mark is atomic.
+            unsafe { &(*block).under_way }.is_up()
+        };
+        while blocks.iter().any(is_up) || self.strays.acquire() != 0 {
+            if !patience.wait() {
+                return false;
+            }
+        }
+        true
     }
 
     /// A block for a new thread: one that an ended thread has left, or a new one with a new record.
     fn adopt(&self) -> Result<NonNull<Tcb>> {
         let thread = sys::thread_id();
-        if let Some(address) = lock(&self.idle_blocks).pop()
+        let idle = lock(&self.idle_blocks).pop();
+        if let Some(address) = idle
             && let Some(block) = NonNull::new(address as *mut Tcb)
         {
             // SAFETY: blocks on this list live and are nobody's.
@@ -188,13 +353,13 @@ impl Attachment {
         change.set(&record.contexts, 0);
         change.commit()?;
         drop(locked);
-        let mut block = new_block(index)?;
+        let block = new_block(index)?;
         lock(&self.blocks).push(block.as_ptr() as usize);
         // A first page of entries while there is room, so that a heap that is full later can still be read.
         // SAFETY: the block is new and nobody else's.
-        let tcb = unsafe { block.as_mut() };
-        if let Ok(entry) = self.more_entries(tcb) {
-            tcb.free_entries.push(entry);
+        let tcb = unsafe { block.as_ref() };
+        if let Ok((index, entry)) = self.more_entries(tcb) {
+            tcb.free_entries.push(index, entry);
         }
         Ok(block)
     }
@@ -205,9 +370,11 @@ impl Attachment {
         if !unsafe { is_alive(block.as_ptr()) } || self.is_child() {
             return;
         }
-        // SAFETY: the ending thread gives its block up here and looked at it last before.
-        let tcb = unsafe { block.as_ref() };
-        if let Ok(record) = self.segment.record::<ThreadRecord>(tcb.record) {
+        // SAFETY: the ending thread gives its block up here.
+        let tcb = Op::begin(unsafe { block.as_ref() });
+        if !self.detached()
+            && let Ok(record) = self.segment.record::<ThreadRecord>(tcb.record)
+        {
             record.owner.set_release(record_owner::new(self.index, record_owner::WAITING));
         }
         lock(&self.idle_blocks).push(block.as_ptr() as usize);
@@ -219,9 +386,8 @@ impl Attachment {
         for address in blocks {
             if let Some(block) = NonNull::new(address as *mut Tcb) {
                 // SAFETY: every block was made by `new_block`; the attachment is being dropped, so no thread uses one.
-                let tcb = unsafe { block.read() };
-                drop(tcb.free_entries);
-                lock(&PAGES).push(address);
+                unsafe { block.as_ref() }.free_entries.clear();
+                PAGES.lock().push(address);
             }
         }
     }
@@ -239,33 +405,32 @@ impl Attachment {
 
     /// A free entry of the ledger for this thread.
     #[inline]
-    pub(crate) fn take_entry(&self, tcb: &mut Tcb) -> Result<(u32, &Entry)> {
-        let index = match tcb.free_entries.pop() {
-            Some(index) => index,
-            None => self.more_entries(tcb)?,
-        };
-        Ok((index, self.segment.record(index)?))
+    pub(crate) fn take_entry<'a>(&'a self, tcb: &'a Tcb) -> Result<(u32, &'a Entry)> {
+        match tcb.free_entries.pop() {
+            Some(entry) => Ok(entry),
+            None => self.more_entries(tcb),
+        }
     }
 
     /// Finds entries that others have ended, or takes another page.
     #[cold]
-    fn more_entries(&self, tcb: &mut Tcb) -> Result<u32> {
+    fn more_entries<'a>(&'a self, tcb: &'a Tcb) -> Result<(u32, &'a Entry)> {
         let record = self.record_of(tcb)?;
         let foreign = record.foreign.acquire();
-        if foreign != tcb.foreign_seen {
-            tcb.foreign_seen = foreign;
+        if foreign != tcb.foreign_seen.get() {
+            tcb.foreign_seen.set(foreign);
             self.each_page(record, |page| {
                 for index in page * ENTRIES_PER_PAGE..(page + 1) * ENTRIES_PER_PAGE {
                     let entry = self.segment.record::<Entry>(index)?;
                     let word = entry.word.acquire();
                     if phase::of(word) == phase::FREE && phase::generation(word) < phase::LAST_GENERATION {
-                        tcb.free_entries.push(index);
+                        tcb.free_entries.push(index, entry);
                     }
                 }
                 Ok(())
             })?;
-            if let Some(index) = tcb.free_entries.pop() {
-                return Ok(index);
+            if let Some(entry) = tcb.free_entries.pop() {
+                return Ok(entry);
             }
         }
         let locked = Locked::take(self)?;
@@ -295,7 +460,7 @@ impl Attachment {
                 entry.word.set_release(word);
             }
             if phase::generation(word) < phase::LAST_GENERATION {
-                tcb.free_entries.push(index);
+                tcb.free_entries.push(index, entry);
             }
         }
         tcb.free_entries.pop().ok_or_else(|| corrupt("a page of used-up entries".to_string()))

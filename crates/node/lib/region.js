@@ -65,9 +65,6 @@ class Region {
 
   /** Allocates a string: the text as UTF-8, without a terminator. `InvalidUtf8` for a text with half a surrogate. */
   string(text) {
-    if (typeof text === 'string' && !text.isWellFormed()) {
-      throw new errors.InvalidUtf8Error('The text has half of a surrogate pair, which UTF-8 cannot say.');
-    }
     const handle = native.allocText(this.#heapNumber, this.#handle, text);
     return new HeapBuffer(this, this.#heapNumber, handle, beside[0]);
   }

@@ -2,11 +2,11 @@
 //! that are under way. When the environment ends, nothing stays borrowed (worker termination included).
 //!
 //! All of it belongs to the environment's thread. What a view points at stays mapped while the environment lives,
-//! because a native operation that was under way when the view was released may still write there (V4). Heaps that were
-//! detached are kept for that within bounds: without any, a program that opens heap after heap would be refused one day.
+//! because a native operation that was under way when the view was released may still write there (V4). The last heaps
+//! that were detached are kept for that, as mappings alone: they are attached no more.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::ffi::c_void;
 use std::ptr;
 use std::rc::{Rc, Weak};
@@ -30,8 +30,8 @@ static OBJECTS: Mutex<Option<HashMap<usize, usize>>> = Mutex::new(None);
 /// three numbers.
 pub const SCRATCH_BYTES: usize = 32;
 
-/// How many shared heaps stay mapped after they were detached.
-const SHARED_PINS: usize = 16;
+/// How many heaps stay mapped after they were detached. Each is up to 64 GiB of address space and an open file.
+const PINS: usize = 128;
 
 /// One JavaScript heap object.
 pub struct HeapEntry {
@@ -91,7 +91,7 @@ pub struct Addon {
     pub views: RefCell<SlotMap<DefaultKey, Rc<View>>>,
     /// Regions of private heaps that were made here and are open: their objects own them (R7).
     owned_regions: RefCell<HashSet<(usize, u64)>>,
-    pins: RefCell<Vec<Heap>>,
+    pins: RefCell<VecDeque<Heap>>,
     waits: RefCell<Vec<Arc<Wait>>>,
     scratch: Cell<*mut u8>,
     make_error: Cell<sys::napi_ref>,
@@ -187,19 +187,16 @@ impl Addon {
         }
     }
 
-    /// Keeps a heap mapped that was shown to JavaScript. A mapped heap keeps its place in the tables of its segment, and
-    /// those of a shared one are others' too: of these the last ones are kept.
+    /// Keeps a detached heap mapped that was shown to JavaScript, and unmaps the oldest one above the bound.
     fn pin(&self, heap: Heap) {
         let mut pins = self.pins.borrow_mut();
-        pins.push(heap);
-        let shared = pins.iter().filter(|pin| pin.is_shared()).count();
-        let oldest = pins.iter().position(Heap::is_shared).filter(|_| shared > SHARED_PINS);
-        if let Some(oldest) = oldest {
-            pins.remove(oldest);
+        pins.push_back(heap);
+        if pins.len() > PINS {
+            pins.pop_front();
         }
     }
 
-    /// The process has no room for one more heap: unmaps the older half of those that only stay mapped for operations
+    /// The process has no address space for one more heap: unmaps the older half of those that only stay mapped for operations
     /// that may be under way. False if there are none.
     pub fn make_room(&self) -> bool {
         let mut pins = self.pins.borrow_mut();

@@ -32,17 +32,13 @@ fn added(call: &Call, heap: Heap, owner: bool) -> Outcome {
     value::number(call.env, call.addon.add_heap(heap, owner) as f64)
 }
 
-/// Makes or opens a heap; if attachments or address space are used up, once more after making room.
+/// Makes or opens a heap; if address space is used up, once more after making room.
 fn made(call: &Call, make: impl Fn() -> weaveheap_core::Result<Heap>) -> Outcome {
     let heap = match make() {
-        Err(error) if is_full(&error) && call.addon.make_room() => make()?,
+        Err(error) if error.code() == ErrorCode::OutOfMemory && call.addon.make_room() => make()?,
         result => result?,
     };
     added(call, heap, true)
-}
-
-fn is_full(error: &Error) -> bool {
-    matches!(error.code(), ErrorCode::LimitReached | ErrorCode::OutOfMemory)
 }
 
 /// `heapPrivate(limit, inspect, verify, label)`: its number.

@@ -10,12 +10,14 @@ use weaveheap_core::{Error, ErrorCode, Handle};
 use crate::border::{Call, Outcome};
 use crate::error::{Fault, invalid};
 
-/// The largest integer that a JavaScript number holds exactly.
-const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
-
 /// Turns an N-API status into an outcome.
 pub fn ok(status: sys::napi_status, what: &'static str) -> Outcome<()> {
     if status == sys::Status::napi_ok { Ok(()) } else { Err(Fault::Status(status, what)) }
+}
+
+fn half_a_pair(name: &str) -> Fault {
+    let text = format!("{name} has half of a surrogate pair, which UTF-8 cannot say: remove it, or use bytes");
+    Error::with_message(ErrorCode::InvalidUtf8, text).into()
 }
 
 fn kind(call: &Call, position: usize) -> sys::napi_valuetype {
@@ -109,13 +111,26 @@ impl Call<'_> {
         (status == sys::Status::napi_ok && lossless).then_some(bits)
     }
 
-    /// A count of bytes: a number without a fraction, or a bigint.
+    /// The sign of a bigint; `None` for another value.
+    fn is_negative_bigint(&self, position: usize) -> Option<bool> {
+        let (mut sign, mut words, mut word) = (0, 1, 0);
+        let value = self.argument(position);
+        // SAFETY: the value is an argument of this call, and there is room for one word; Node checks its kind.
+        let status = unsafe { sys::napi_get_value_bigint_words(self.env, value, &mut sign, &mut words, &mut word) };
+        (status == sys::Status::napi_ok).then_some(sign != 0)
+    }
+
+    /// A count of bytes: a number without a fraction, or a bigint. One beyond 64 bits is more than any heap holds, and is
+    /// refused as such.
     pub fn size(&self, position: usize, name: &'static str) -> Outcome<u64> {
         if let Some(bits) = self.bits(position) {
             return Ok(bits);
         }
+        if let Some(negative) = self.is_negative_bigint(position) {
+            return if negative { Err(invalid(format!("{name} is negative"))) } else { Ok(u64::MAX) };
+        }
         match self.float(position) {
-            Some(value) if (0.0..=MAX_SAFE_INTEGER).contains(&value) && value.fract() == 0.0 => Ok(value as u64),
+            Some(value) if value >= 0.0 && value.fract() == 0.0 => Ok(value as u64),
             Some(value) => Err(invalid(format!("{name} is {value}: give a whole number of bytes from 0 on"))),
             None => Err(invalid(format!("{name} is no number: give a whole number of bytes, or a bigint"))),
         }
@@ -165,7 +180,7 @@ impl Call<'_> {
         status == sys::Status::napi_ok && result
     }
 
-    /// Text.
+    /// Text. `InvalidUtf8` if it holds half of a surrogate pair.
     pub fn text(&self, position: usize, name: &'static str) -> Outcome<String> {
         if kind(self, position) != sys::ValueType::napi_string {
             return Err(invalid(format!("{name} is no string")));
@@ -182,7 +197,27 @@ impl Call<'_> {
         };
         ok(status, name)?;
         bytes.truncate(length);
-        String::from_utf8(bytes).map_err(|_| invalid(format!("{name} is not Unicode")))
+        match String::from_utf8(bytes) {
+            // Node writes this character for half a pair, without a word. It may as well be in the text itself.
+            Ok(text) if text.contains(char::REPLACEMENT_CHARACTER) => self.text_of_units(position, name),
+            Ok(text) => Ok(text),
+            Err(_) => Err(half_a_pair(name)),
+        }
+    }
+
+    /// Text, from its UTF-16 units.
+    fn text_of_units(&self, position: usize, name: &'static str) -> Outcome<String> {
+        let value = self.argument(position);
+        let mut length = 0;
+        // SAFETY: the value is a string of this call; with a null buffer only the length is written.
+        let status = unsafe { sys::napi_get_value_string_utf16(self.env, value, ptr::null_mut(), 0, &mut length) };
+        ok(status, name)?;
+        let mut units = vec![0u16; length + 1];
+        // SAFETY: the buffer has room for the text and its terminator.
+        let status =
+            unsafe { sys::napi_get_value_string_utf16(self.env, value, units.as_mut_ptr(), units.len(), &mut length) };
+        ok(status, name)?;
+        String::from_utf16(&units[..length]).map_err(|_| half_a_pair(name))
     }
 
     /// Text that may be left out.

@@ -36,4 +36,5 @@ test('a table is read in place', () => {
   });
   buffer.withShared((reader) => assert.equal(tableFromIPC(reader.bytes).getChild('delay').get(7), 35));
   assert.deepEqual(heap.stats().counters.copies, before);
+  assert.equal(heap.check().borrows, 0);
 });

@@ -1,21 +1,32 @@
 // Bad input that reaches the whole heap: damaged files, folders that are not the user's, a full folder in the middle of
-// an allocation, full tables. Each gives what its rule names, and the heap goes on (H3, H4, H5).
+// an allocation, full tables, text that is none. Each gives what its rule names, and the heap passes its check (C3).
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { test } from 'node:test';
-import { Heap } from 'weaveheap';
-import { PACKAGE, refused, runScript, temporaryFolder } from './support.mjs';
+import { afterEach, test } from 'node:test';
+import { Heap, handleFromString } from 'weaveheap';
+import { PACKAGE, refused, rejected, runScript, temporaryFolder, useOwnFolder } from './support.mjs';
 
 const folder = temporaryFolder();
 const isRoot = process.geteuid?.() === 0;
+useOwnFolder();
+
+/** A heap that is in use while everything else here is refused. */
+const bystander = Heap.private();
+const kept = bystander.region().string('kept');
+
+afterEach(() => {
+  assert.equal(kept.toString(), 'kept');
+  bystander.check();
+});
 
 function heapFile(name) {
   const place = { path: path.join(folder, name) };
   const heap = Heap.create({ ...place, limit: 4 << 20 });
   heap.region({ name: 'r' }).string('content');
+  heap.check();
   heap.detach();
   return readFileSync(place.path);
 }
@@ -33,7 +44,7 @@ function refusedFile(bytes, what) {
 test('truncated files, and files with a header byte flipped, are refused', () => {
   const whole = heapFile('whole');
   for (const size of [0, 1, 63, 64, 4095, 4096, whole.length - 1]) refusedFile(whole.subarray(0, size), `${size} bytes`);
-  let kept = 0;
+  let served = 0;
   for (let at = 0; at < 128; at += 1) {
     const bytes = Buffer.from(whole);
     bytes[at] ^= 0xff;
@@ -46,12 +57,15 @@ test('truncated files, and files with a header byte flipped, are refused', () =>
       const heap = opened(bytes);
       heap.check();
       heap.detach();
-      kept += 1;
+      served += 1;
     } catch (error) {
       assert.ok(['Incompatible', 'Corrupt'].includes(error.code), `byte ${at}: ${error}`);
     }
   }
-  assert.ok(kept < 64);
+  assert.ok(served < 64);
+  const heap = opened(whole);
+  heap.check();
+  heap.detach();
 });
 
 test('a heap of another layout version is refused, and both versions are named', () => {
@@ -120,6 +134,48 @@ if (process.platform === 'linux') {
   });
 }
 
+test('half of a surrogate pair is InvalidUtf8 wherever text is taken, and nothing is made', async () => {
+  const place = { path: path.join(folder, 'texts') };
+  const heap = Heap.create({ ...place, limit: 4 << 20 });
+  const region = heap.region();
+  const { handle } = region.alloc(8);
+  const before = readdirSync(folder);
+  for (const text of ['\ud800', 'a\udc00b', '\ufffd\ud800', '\udc00\ud800', '\ud83d\ude00\ud83d']) {
+    const bad = { path: path.join(folder, text) };
+    for (const call of [
+      () => Heap.create(text),
+      () => Heap.open(text),
+      () => Heap.remove(text),
+      () => Heap.create(bad),
+      () => Heap.open(bad),
+      () => Heap.remove(bad),
+      () => Heap.byId(text),
+      () => Heap.private({ label: text }),
+      () => Heap.create({ path: path.join(folder, 'labelled'), label: text }),
+      () => Heap.open({ ...place, label: text }),
+      () => heap.region({ name: text }),
+      () => region.string(text),
+      () => heap.publish(text, handle),
+      () => heap.lookup(text),
+      () => heap.unpublish(text),
+      () => handleFromString(text),
+    ]) {
+      refused('InvalidUtf8', call);
+    }
+    await rejected('InvalidUtf8', heap.lookup(text, { timeout: 1000 }));
+  }
+  assert.deepEqual(readdirSync(folder), before);
+  const { regions, attachments, names } = heap.stats();
+  assert.deepEqual([regions.length, attachments.length, names.length, region.info().buffers], [1, 1, 0, 1]);
+  for (const text of ['\ufffd', '\ufffd\u{1f600}', 'a\ufffdb']) {
+    assert.equal(region.string(text).toString(), text);
+    heap.region({ name: text }).close();
+  }
+  heap.check();
+  heap.detach();
+  Heap.remove(place);
+});
+
 test('full tables refuse, and the heap goes on', () => {
   const heap = Heap.private({ limit: 4 << 20 });
   const region = heap.region();
@@ -142,5 +198,6 @@ test('full tables refuse, and the heap goes on', () => {
   heap.publish('n', buffer.handle);
   heap.check();
   region.close();
+  heap.check();
   heap.detach();
 });

@@ -1,13 +1,15 @@
 // Buffers: allocated, written, copied out, compared, frozen, freed; and handles as values and as text (R2, K1 to K5).
 
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { afterEach, test } from 'node:test';
 import { Heap, handleFromString, handleToString } from 'weaveheap';
 import { refused } from './support.mjs';
 
 const heap = Heap.private({ limit: 1 << 28 });
 const region = heap.region();
 const counters = () => heap.stats().counters;
+
+afterEach(() => heap.check());
 
 test('memory is zeroed and aligned to 64 unless asked otherwise', () => {
   for (const length of [1, 64, 4097, 1 << 20]) {
@@ -29,13 +31,14 @@ test('memory is zeroed and aligned to 64 unless asked otherwise', () => {
 });
 
 test('bad lengths and alignments are refused', () => {
-  for (const length of [-1, 0.5, NaN, Infinity, '8', null, undefined, {}, -1n, 1n << 64n, 2 ** 60]) {
+  for (const length of [-1, 0.5, NaN, Infinity, '8', null, undefined, {}, -1n, -(1n << 64n)]) {
     refused('InvalidArgument', () => region.alloc(length));
   }
-  for (const length of [1n << 63n, (1n << 64n) - 1n, (1n << 64n) - 4096n, 1n << 40n, 2 ** 53 - 1]) {
+  const tooMuch = [1n << 63n, (1n << 64n) - 1n, (1n << 64n) - 4096n, 1n << 64n, 1n << 200n, 1n << 40n];
+  for (const length of [...tooMuch, 2 ** 53 - 1, 2 ** 60, 2 ** 64, Number.MAX_VALUE]) {
     refused('OutOfMemory', () => region.alloc(length));
   }
-  for (const align of [0, 3, 24, 8192, 2 ** 40, -8, 'x', (1n << 64n) - 1n]) {
+  for (const align of [0, 3, 24, 8192, 2 ** 40, 2 ** 64, -8, 'x', (1n << 64n) - 1n, 1n << 64n, 1n << 200n]) {
     refused('InvalidArgument', () => region.alloc(8, { align }));
   }
   heap.check();

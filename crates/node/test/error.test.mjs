@@ -50,6 +50,7 @@ test('a refusal is an error like any other: class, code, number, one-line messag
   assert.ok(error.message.length > 10 && !error.message.includes('\n'));
   assert.match(error.stack, /^StaleHandleError: /);
   assert.match(error.stack, /error\.test\.mjs/);
+  heap.check();
   heap.detach();
 });
 
@@ -73,6 +74,7 @@ test('holders, message and stack are gathered when they are asked for', () => {
   assert.doesNotMatch(late.message, /shared borrow of b/);
   early.message = 'changed';
   assert.equal(early.message, 'changed');
+  heap.check();
   heap.detach();
   assert.deepEqual(refusedAfterDetach(heap).holders, []);
 });

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Heap, handleFromString, handleToString } from 'weaveheap';
-import { nodePeer, pythonPeer, refused, rejected, runScript, until, useOwnFolder } from './support.mjs';
+import { commandLine, nodePeer, pythonPeer, refused, rejected, runScript, until, useOwnFolder } from './support.mjs';
 
 useOwnFolder();
 
@@ -125,7 +125,10 @@ for (const [language, start] of [
       again.detach();
       await peer.refused('Borrowed', { do: 'detach' });
       await peer.ask({ do: 'release', view: 'v' });
+      assert.deepEqual(heap.stats().attachments.map((other) => other.process), [process.pid, peer.process.pid]);
       await peer.ask({ do: 'detach' });
+      // The other side lives and keeps its object, and its mapping too where a native operation may still use it.
+      assert.deepEqual(heap.stats().attachments.map((other) => other.process), [process.pid]);
       await peer.refused('NotAttached', { do: 'length', handle });
       await peer.end();
     }));
@@ -174,4 +177,36 @@ for (const [end, poisoned] of [
     heap.detach();
     Heap.remove('ending');
   });
+}
+
+if (process.platform === 'linux') {
+  for (const how of ['option', 'variable']) {
+    test(`a private heap made for inspection (${how}) is seen by the command line`, () => {
+      const pid = String(process.pid);
+      const hidden = Heap.private();
+      if (how === 'variable') process.env.WEAVEHEAP_INSPECT = '1';
+      const heap = Heap.private({ inspect: how === 'option', label: 'seen' });
+      delete process.env.WEAVEHEAP_INSPECT;
+      const region = heap.region({ name: 'in sight' });
+      const buffer = region.alloc(4096);
+      buffer.withUnique(() => {
+        const heaps = JSON.parse(commandLine('stats', '--pid', pid, '--json'));
+        assert.ok(heaps.every((seen) => seen.heap.id !== hidden.id));
+        const seen = heaps.find((other) => other.heap.id === heap.id);
+        assert.deepEqual([seen.heap.shared, seen.heap.bytes_live], [false, 4096]);
+        assert.deepEqual(seen.regions.map(({ name }) => name), ['in sight']);
+        assert.deepEqual(seen.attachments.map(({ label }) => label), ['seen']);
+        assert.deepEqual(
+          seen.borrows.map(({ handle, kind, runtime, process: holder }) => [handle, kind, runtime, holder]),
+          [[handleToString(buffer.handle), 'unique', 'node', process.pid]],
+        );
+        assert.match(commandLine('viz', '--pid', pid), /in sight/);
+        commandLine('check', '--pid', pid);
+      });
+      heap.check();
+      region.close();
+      heap.detach();
+      hidden.detach();
+    });
+  }
 }

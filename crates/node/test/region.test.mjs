@@ -44,6 +44,7 @@ test('closing, emptying and freeing are refused while something is borrowed, and
   refused('StaleHandle', () => buffer.borrowShared());
   assert.equal(region.alloc(8).length, 8);
   region.close();
+  heap.check();
   heap.detach();
 });
 
@@ -76,6 +77,7 @@ test('waiting for a region to be idle does not stop the main thread', async () =
   for (const timeout of [-1, NaN, 'soon']) await rejected('InvalidArgument', region.waitIdle({ timeout }));
   region.close();
   await rejected('StaleHandle', region.waitIdle({ timeout: 10 }));
+  heap.check();
   heap.detach();
 });
 
@@ -101,6 +103,7 @@ test('a region is found by its handle, and not by a buffer\'s', () => {
   refused('StaleHandle', () => heap.buffer(region.handle));
   refused('StaleHandle', () => heap.regionAt(0n));
   refused('InvalidArgument', () => heap.regionAt(7));
+  heap.check();
   heap.detach();
 });
 
@@ -127,6 +130,7 @@ test('a scope closes its region, and hides no exception', async () => {
   );
   refused('Borrowed', () => heap.withRegion({}, (region) => region.alloc(8).borrowShared()));
   view.release();
+  heap.check();
 });
 
 test('a region of a private heap that is collected while open is closed, counted and warned of', async () => {
@@ -141,6 +145,7 @@ test('a region of a private heap that is collected while open is closed, counted
   assert.equal(warnings.length, 1);
   assert.equal(warnings[0].name, 'WeaveHeapWarning');
   assert.equal(warnings[0].code, 'WEAVEHEAP_REGION_COLLECTED');
+  heap.check();
   heap.detach();
 });
 
@@ -170,6 +175,7 @@ test('a region that was closed is not warned of', async () => {
   (() => heap.region().closeWhenIdle())();
   await collect();
   assert.equal(heap.stats().counters.regions_collected, 0);
+  heap.check();
   heap.detach();
 });
 
@@ -179,6 +185,7 @@ test('a region of a shared heap lives until it is closed', async () => {
   await collect();
   heap.regionAt(handle).close();
   assert.equal(heap.stats().counters.regions_collected, 0);
+  heap.check();
   heap.detach();
   Heap.remove('lives');
 });

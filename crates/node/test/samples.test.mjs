@@ -43,6 +43,17 @@ test('ES modules and CommonJS both load it', () => {
   assert.equal(runModule("console.log(require('weaveheap').Heap.private().region().string('cjs').toString())", 'commonjs'), 'cjs');
 });
 
+/** Loaded before a sample: its heap is checked when it detaches. */
+const CHECKED = `data:text/javascript,${encodeURIComponent(`
+  import { createRequire } from 'node:module';
+  const { Heap } = createRequire(process.cwd() + '/')('weaveheap');
+  const { detach } = Heap.prototype;
+  Heap.prototype.detach = function () {
+    if (this.check().borrows === 0) console.log('checked');
+    detach.call(this);
+  };
+`)}`;
+
 for (const [name, expected] of [
   [
     'buffer.mjs',
@@ -53,6 +64,8 @@ for (const [name, expected] of [
   test(`samples/node/${name} runs and prints what it says`, () => {
     copyFileSync(path.join(samples, name), path.join(folder, name));
     assert.deepEqual(run(process.execPath, [name], folder).trim().split('\n'), expected);
+    const checked = run(process.execPath, ['--import', CHECKED, name], folder).trim().split('\n');
+    assert.deepEqual(checked, [...expected, 'checked']);
   });
 }
 

@@ -1,7 +1,7 @@
 // What the tests share: a folder of names of their own, errors by code, garbage collection, other processes.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -150,6 +150,14 @@ export function nodePeer() {
 export function pythonPeer() {
   const python = process.env.WEAVEHEAP_PYTHON ?? path.join(PACKAGE, '../../target/venv/3.11/bin/python');
   return new Peer(python, [path.join(PACKAGE, 'test', 'peer.py')]);
+}
+
+/** Runs the program `weaveheap`, which `cargo xtask test node` builds, and returns what it prints. */
+export function commandLine(...args) {
+  const program = process.env.WEAVEHEAP_CLI ?? path.join(PACKAGE, '../../target/release/weaveheap');
+  const child = spawnSync(program, args, { encoding: 'utf8', timeout: 60_000 });
+  assert.equal(child.status, 0, `${child.error ?? ''}${child.stderr}`);
+  return child.stdout;
 }
 
 /** Runs a script in a process of its own, and returns what it printed; it must succeed. */

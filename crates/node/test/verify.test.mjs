@@ -2,12 +2,14 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { test } from 'node:test';
+import { afterEach, test } from 'node:test';
 import { BorrowConflictError, Heap } from 'weaveheap';
 import { collectUntil, refused } from './support.mjs';
 
 const heap = Heap.private({ verify: true });
 const region = heap.region();
+
+afterEach(() => assert.equal(heap.check().borrows, 0));
 
 test('a change during a shared borrow is reported with the holders, and the borrow ends', () => {
   assert.equal(heap.verify, true);
@@ -62,5 +64,6 @@ test('a heap without verify does not look', () => {
   const plain = Heap.private();
   const buffer = plain.region().string('unwatched');
   buffer.withShared(({ bytes }) => (bytes[0] = 1));
+  plain.check();
   plain.detach();
 });

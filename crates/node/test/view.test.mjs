@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { randomFill } from 'node:crypto';
-import { test } from 'node:test';
+import { afterEach, test } from 'node:test';
 import { Heap } from 'weaveheap';
 import { collect, collectUntil, refused } from './support.mjs';
 
@@ -11,6 +11,8 @@ const region = heap.region({ name: 'views' });
 const counters = () => heap.stats().counters;
 const borrows = () => heap.stats().borrows;
 const canTransfer = typeof ArrayBuffer.prototype.transfer === 'function';
+
+afterEach(() => heap.check());
 
 test('shared and unique borrows exclude each other, and say who is in the way', () => {
   const buffer = region.alloc(8);

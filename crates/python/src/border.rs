@@ -3,9 +3,10 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyTypeError, PyUnicodeEncodeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyString};
 use weaveheap_core::{Error, ErrorCode, Handle};
@@ -131,6 +132,23 @@ pub fn utf8<'a>(text: &'a Bound<'_, PyString>) -> Res<&'a str> {
         let message = "The text holds a lone surrogate, which UTF-8 cannot. Remove it, or allocate bytes instead.";
         Error::with_message(ErrorCode::InvalidUtf8, message).into()
     })
+}
+
+/// A path, as `os.fspath` gives it. One that the system has no bytes for (a lone surrogate) is `InvalidUtf8`.
+pub struct FilePath(pub PathBuf);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for FilePath {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<FilePath> {
+        match object.extract::<PathBuf>() {
+            Err(error) if error.is_instance_of::<PyUnicodeEncodeError>(object.py()) => {
+                let message = "The path holds a lone surrogate, which UTF-8 cannot. Remove it.";
+                Err(Fault::from(Error::with_message(ErrorCode::InvalidUtf8, message)).into())
+            }
+            path => path.map(FilePath),
+        }
+    }
 }
 
 /// A handle as an argument: a `Handle`, or its bits as an `int`. Any bits may be given: every use is checked (K1).

@@ -1,11 +1,9 @@
-//! The buffer protocol, both ways: filling the views that Python asks for, and reading the bytes of others. The only
-//! file that touches a `Py_buffer`.
+//! The buffer protocol, both ways: filling the views that Python asks for, and reading the bytes of others. The
+//! objects whose bytes are shown are in `exporter.rs`.
 
-use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
@@ -60,111 +58,36 @@ impl Hold {
     }
 }
 
-/// What an object keeps for its consumers: the shape that it shows them, and room for the hold of one of them, so that
-/// the usual single consumer costs no allocation.
-pub struct Exports {
-    shape: [isize; 1],
-    taken: AtomicBool,
-    first: UnsafeCell<MaybeUninit<Hold>>,
-}
-
-// SAFETY: `first` is touched in `fill` and `release` only, which Python calls with the interpreter lock held; `Hold` may
-// be sent, so that it does not matter which thread ends it.
-unsafe impl Send for Exports {}
-// SAFETY: as above.
-unsafe impl Sync for Exports {}
-
-impl Exports {
-    /// For an object of this many bytes.
-    pub fn new(length: usize) -> Exports {
-        let shape = [isize::try_from(length).unwrap_or(isize::MAX)];
-        Exports { shape, taken: AtomicBool::new(false), first: UnsafeCell::new(MaybeUninit::uninit()) }
-    }
-
-    /// Bytes.
-    pub fn len(&self) -> usize {
-        self.shape[0].unsigned_abs()
-    }
-
-    /// A place for a hold: the first one in the object, others on the heap. The interpreter lock is held, so that the
-    /// flag needs no ordering.
-    fn keep(&self, hold: Hold) -> *mut Hold {
-        if self.taken.load(Ordering::Relaxed) {
-            return Box::into_raw(Box::new(hold));
-        }
-        self.taken.store(true, Ordering::Relaxed);
-        let place = self.first.get().cast::<Hold>();
-        // SAFETY: the place is free, and nobody else can take it meanwhile.
-        unsafe { place.write(hold) };
-        place
-    }
-
-    /// Takes a hold back from its place.
-    ///
-    /// # Safety
-    /// `keep` of this object gave the place, and nobody has taken it back.
-    unsafe fn take(&self, place: *mut Hold) -> Hold {
-        if place == self.first.get().cast::<Hold>() {
-            // SAFETY: the place holds a value that nobody has taken.
-            let hold = unsafe { place.read() };
-            self.taken.store(false, Ordering::Relaxed);
-            return hold;
-        }
-        // SAFETY: any other place is a box.
-        *unsafe { Box::from_raw(place) }
-    }
-}
-
-/// Gives a consumer its `Py_buffer`.
+/// Gives a consumer its `Py_buffer` over bytes as long as the shape says.
 ///
 /// # Safety
-/// `view` is what Python gave to `__getbuffer__` of `owner`, and `exports` is a field of `owner`, as long as the hold.
+/// `view` is what Python gave to `__getbuffer__` of `owner`, `shape` is a field of `owner`, and the bytes stay until the
+/// owner takes `internal` back.
 pub unsafe fn fill(
     owner: Bound<'_, PyAny>,
     view: *mut ffi::Py_buffer,
     flags: c_int,
-    exports: &Exports,
-    hold: Hold,
-) -> Res<()> {
+    pointer: *mut u8,
+    readonly: bool,
+    shape: &[isize; 1],
+    internal: *mut c_void,
+) {
     static STRIDE: isize = 1;
-    let readonly = hold.is_readonly();
-    if flags & ffi::PyBUF_WRITABLE == ffi::PyBUF_WRITABLE && readonly {
-        return Err(Error::with_message(
-            ErrorCode::Denied,
-            "A shared borrow is read-only. Ask for a writable view with `borrow_unique()`.",
-        )
-        .into());
-    }
     let asks = |flag: c_int| flags & flag == flag;
     // SAFETY: the caller passes on Python's own pointer. The shape lives in the owner, which `obj` keeps, and is never
     // written, as the protocol demands of consumers.
     unsafe {
-        (*view).buf = hold.pointer().cast();
-        (*view).len = hold.len() as isize;
+        (*view).buf = pointer.cast();
+        (*view).len = shape[0];
         (*view).readonly = c_int::from(readonly);
         (*view).itemsize = 1;
         (*view).format = if asks(ffi::PyBUF_FORMAT) { c"B".as_ptr().cast_mut() } else { null_mut() };
         (*view).ndim = 1;
-        (*view).shape = if asks(ffi::PyBUF_ND) { exports.shape.as_ptr().cast_mut() } else { null_mut() };
+        (*view).shape = if asks(ffi::PyBUF_ND) { shape.as_ptr().cast_mut() } else { null_mut() };
         (*view).strides = if asks(ffi::PyBUF_STRIDES) { (&raw const STRIDE).cast_mut() } else { null_mut() };
         (*view).suboffsets = null_mut();
-        (*view).internal = exports.keep(hold).cast::<c_void>();
+        (*view).internal = internal;
         (*view).obj = owner.into_ptr();
-    }
-    Ok(())
-}
-
-/// Takes back what [`fill`] gave: the hold ends.
-///
-/// # Safety
-/// `view` was filled by [`fill`] with these exports and is released once, as Python promises.
-pub unsafe fn release(view: *mut ffi::Py_buffer, exports: &Exports) {
-    // SAFETY: `internal` is what `keep` gave; it is cleared, so that it is taken back once.
-    unsafe {
-        let place = std::mem::replace(&mut (*view).internal, null_mut()).cast::<Hold>();
-        if !place.is_null() {
-            drop(exports.take(place));
-        }
     }
 }
 
@@ -214,16 +137,12 @@ impl Drop for Source<'_> {
     }
 }
 
-/// Compares bytes with those of another object: `None` if the other has no bytes to compare with.
-pub fn equals(mine: &Hold, other: &Bound<'_, PyAny>) -> PyResult<Option<bool>> {
-    // SAFETY: a type without the slot is fine for this check.
-    if unsafe { ffi::PyObject_CheckBuffer(other.as_ptr()) } == 0 {
-        return Ok(None);
-    }
+/// Compares bytes with those of another object that has bytes.
+pub fn equals(mine: &Hold, other: &Bound<'_, PyAny>) -> PyResult<bool> {
     let other = Source::of(other)?;
     // SAFETY: the hold keeps the bytes while the slice is used, under the interpreter lock.
     let mine = unsafe { std::slice::from_raw_parts(mine.pointer(), mine.len()) };
-    Ok(Some(mine == other.as_slice()))
+    Ok(mine == other.as_slice())
 }
 
 /// What a consumer gets that would fall back to a copy: the refusal itself, which NumPy has swallowed by then. NumPy

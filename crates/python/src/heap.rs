@@ -10,7 +10,7 @@ use pyo3::types::{PyAny, PyWeakrefMethods, PyWeakrefReference};
 use serde::Serialize;
 use weaveheap_core::{Error, ErrorCode, Heap, HeapOptions, RegionOptions, Runtime};
 
-use crate::border::{Bits, HandleArg, Size, Text, Wait, guard, wait};
+use crate::border::{Bits, FilePath, HandleArg, Size, Text, Wait, guard, wait};
 use crate::buffer::PyBuffer;
 use crate::error::Res;
 use crate::handle::PyHandle;
@@ -64,10 +64,10 @@ enum Place {
 }
 
 impl Place {
-    fn of(name: Option<Text>, path: Option<PathBuf>) -> Res<Place> {
+    fn of(name: Option<Text>, path: Option<FilePath>) -> Res<Place> {
         match (name, path) {
             (Some(name), None) => Ok(Place::Name(name.0)),
-            (None, Some(path)) => Ok(Place::Path(path)),
+            (None, Some(path)) => Ok(Place::Path(path.0)),
             _ => Err(Error::with_message(
                 ErrorCode::InvalidArgument,
                 "A shared heap is found by its name or by `path=`: give one of the two.",
@@ -176,7 +176,7 @@ impl PyHeap {
     fn create<'py>(
         py: Python<'py>,
         name: Option<Text>,
-        path: Option<PathBuf>,
+        path: Option<FilePath>,
         limit: Option<Size>,
         verify: bool,
         label: Option<Text>,
@@ -206,7 +206,7 @@ impl PyHeap {
     fn open<'py>(
         py: Python<'py>,
         name: Option<Text>,
-        path: Option<PathBuf>,
+        path: Option<FilePath>,
         label: Option<Text>,
     ) -> Res<Bound<'py, PyHeap>> {
         guard(|| {
@@ -227,7 +227,7 @@ impl PyHeap {
     /// none.
     #[staticmethod]
     #[pyo3(signature = (name=None, *, path=None))]
-    fn remove(py: Python<'_>, name: Option<Text>, path: Option<PathBuf>) -> Res<()> {
+    fn remove(py: Python<'_>, name: Option<Text>, path: Option<FilePath>) -> Res<()> {
         guard(|| {
             let place = Place::of(name, path)?;
             py.detach(|| match &place {

@@ -7,6 +7,7 @@ mod buffer;
 mod dlpack;
 mod error;
 mod export;
+mod exporter;
 mod handle;
 mod heap;
 mod holder;
@@ -25,6 +26,8 @@ mod _native {
     use crate::buffer::PyBuffer;
     #[pymodule_export]
     use crate::error::ErrorDetail;
+    #[pymodule_export]
+    use crate::exporter::PyExporter;
     #[pymodule_export]
     use crate::handle::PyHandle;
     #[pymodule_export]

@@ -1,21 +1,19 @@
 //! `View`: what a borrow is in Python. It owns the borrow and ends it when it is released (B7, V3).
 
-use std::ffi::c_int;
 use std::sync::Arc;
 
 use pyo3::exceptions::{PyOverflowError, PyTypeError};
-use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyAny, PyBytes, PyMemoryView, PyString, PyType};
-use weaveheap_core::{BorrowKind, CopyReason, Error, ErrorCode, Lease};
+use pyo3::types::PyAny;
+use weaveheap_core::{BorrowKind, Error, ErrorCode, Lease};
 
 use crate::border::guard;
-use crate::buffer::{Key, PyBuffer, byte_at, compare, text_of};
+use crate::buffer::{Key, PyBuffer, byte_at};
 use crate::error::{Fault, Res};
-use crate::export::{self, Exports, Hold, Source};
+use crate::export::{Hold, Source};
+use crate::exporter::PyExporter;
 use crate::handle::PyHandle;
 use crate::window::{Use, Window};
-use crate::{arrow, dlpack};
 
 /// A borrowed view of a buffer's bytes, from `borrow_shared()`, `borrow_unique()` or a slice.
 ///
@@ -37,17 +35,16 @@ use crate::{arrow, dlpack};
 ///     ...
 /// weaveheap.StaleView: ...
 /// >>> region.close()
-#[pyclass(frozen, weakref, name = "View", module = "weaveheap")]
+#[pyclass(frozen, weakref, extends = PyExporter, name = "View", module = "weaveheap")]
 pub struct PyView {
     window: Arc<Window>,
     buffer: Py<PyBuffer>,
-    exports: Exports,
 }
 
 impl PyView {
     fn wrap<'py>(py: Python<'py>, window: Arc<Window>, buffer: Py<PyBuffer>) -> Res<Bound<'py, PyView>> {
-        let exports = Exports::new(window.len());
-        Ok(Bound::new(py, PyView { window, buffer, exports })?)
+        let base = PyExporter::of_view(Arc::clone(&window));
+        Ok(Bound::new(py, PyClassInitializer::from(base).add_subclass(PyView { window, buffer }))?)
     }
 
     /// The view over all of a borrow.
@@ -73,10 +70,6 @@ impl PyView {
 
     fn enter(&self) -> Res<Use> {
         self.window.enter()
-    }
-
-    fn hold(&self) -> Res<Hold> {
-        Ok(Hold::Use(self.enter()?))
     }
 }
 
@@ -151,7 +144,7 @@ impl PyView {
     /// `view[3]` is a byte, `view[2:5]` a view of a part of the same borrow.
     fn __getitem__<'py>(slf: &Bound<'py, Self>, key: &Bound<'py, PyAny>) -> Res<Py<PyAny>> {
         guard(|| {
-            let hold = slf.get().hold()?;
+            let hold = Hold::Use(slf.get().enter()?);
             match Key::of(key, hold.len())? {
                 Key::Byte(at) => {
                     Ok(byte_at(&hold, at).into_pyobject(slf.py()).map_err(PyErr::from)?.into_any().unbind())
@@ -194,112 +187,10 @@ impl PyView {
         })
     }
 
-    /// The bytes as text, copied (counted as `export`). `InvalidUtf8` if they are none.
-    fn text<'py>(&self, py: Python<'py>) -> Res<Bound<'py, PyString>> {
-        guard(|| {
-            let hold = self.hold()?;
-            let text = text_of(py, &hold, self.window.handle())?;
-            self.window.heap().count_copy(self.window.handle(), CopyReason::Export, hold.len() as u64);
-            Ok(text)
-        })
-    }
-
-    /// A copy of the bytes, counted as `export`.
-    fn __bytes__<'py>(&self, py: Python<'py>) -> Res<Bound<'py, PyBytes>> {
-        guard(|| {
-            let hold = self.hold()?;
-            let bytes = hold.to_bytes(py)?;
-            self.window.heap().count_copy(self.window.handle(), CopyReason::Export, hold.len() as u64);
-            Ok(bytes)
-        })
-    }
-
-    /// True if the other has the same bytes.
-    fn __eq__(&self, other: &Bound<'_, PyAny>) -> Res<Py<PyAny>> {
-        guard(|| compare(other, true, || self.hold()))
-    }
-
-    fn __ne__(&self, other: &Bound<'_, PyAny>) -> Res<Py<PyAny>> {
-        guard(|| compare(other, false, || self.hold()))
-    }
-
-    /// Refuses: NumPy asks for it only when the buffer protocol has refused, and what follows would be a silent copy.
-    #[pyo3(signature = (dtype=None, *, copy=None))]
-    fn __array__(&self, dtype: Option<&Bound<'_, PyAny>>, copy: Option<&Bound<'_, PyAny>>) -> Res<Py<PyAny>> {
-        let _whatever_is_asked = (dtype, copy);
-        guard(|| export::refuse_copy(self.hold()))
-    }
-
-    /// DLPack: a tensor of bytes that uses this borrow as long as its consumer does.
-    #[pyo3(signature = (*, stream=None, max_version=None, dl_device=None, copy=None))]
-    fn __dlpack__(
-        &self,
-        py: Python<'_>,
-        stream: Option<&Bound<'_, PyAny>>,
-        max_version: Option<(u32, u32)>,
-        dl_device: Option<(i32, i32)>,
-        copy: Option<bool>,
-    ) -> Res<Py<PyAny>> {
-        guard(|| {
-            dlpack::check(dl_device, copy, stream)?;
-            dlpack::capsule(py, self.hold()?, max_version)
-        })
-    }
-
-    /// The DLPack device: the CPU.
-    fn __dlpack_device__(&self) -> (i32, i32) {
-        dlpack::DEVICE
-    }
-
-    /// The Arrow C data interface: an array of `uint8` that uses this borrow as long as its consumer does.
-    #[pyo3(signature = (requested_schema=None))]
-    fn __arrow_c_array__(
-        &self,
-        py: Python<'_>,
-        requested_schema: Option<&Bound<'_, PyAny>>,
-    ) -> Res<(Py<PyAny>, Py<PyAny>)> {
-        // The specification lets a producer leave a requested schema to the consumer's cast.
-        let _left_to_the_consumer = requested_schema;
-        guard(|| arrow::pair(py, self.hold()?))
-    }
-
-    /// Pickles as a `memoryview`, as a buffer does.
-    fn __reduce_ex__<'py>(slf: &Bound<'py, Self>, protocol: i32) -> Res<(Bound<'py, PyType>, (Bound<'py, PyAny>,))> {
-        guard(|| {
-            let py = slf.py();
-            let window = &slf.get().window;
-            let content = if protocol >= 5 {
-                py.import("pickle")?.getattr("PickleBuffer")?.call1((slf,))?
-            } else {
-                let hold = slf.get().hold()?;
-                let bytes = hold.to_bytes(py)?;
-                window.heap().count_copy(window.handle(), CopyReason::Serialize, hold.len() as u64);
-                bytes.into_any()
-            };
-            Ok((py.get_type::<PyMemoryView>(), (content,)))
-        })
-    }
-
     fn __repr__(&self) -> String {
         let state = if self.window.is_released() { ", released" } else { "" };
         let kind = self.window.kind().name();
         format!("<weaveheap.View {kind} of {}, {} bytes{state}>", self.window.handle(), self.window.len())
-    }
-
-    unsafe fn __getbuffer__(slf: Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> Res<()> {
-        // SAFETY: Python gives a view to be filled; `obj` has to be null when it is not.
-        unsafe { (*view).obj = std::ptr::null_mut() };
-        guard(|| {
-            let hold = slf.get().hold()?;
-            let owner = slf.clone().into_any();
-            // SAFETY: the view is Python's, and the exports are a field of the object, which does not move.
-            unsafe { export::fill(owner, view, flags, &slf.get().exports, hold) }
-        })
-    }
-
-    unsafe fn __releasebuffer__(&self, view: *mut ffi::Py_buffer) {
-        // SAFETY: Python releases what `__getbuffer__` filled, once.
-        unsafe { export::release(view, &self.exports) };
     }
 }
 

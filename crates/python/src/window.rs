@@ -4,6 +4,8 @@
 //! A window is a range of a borrow. It ends when it has been released and its last use is over; the window at the root
 //! then ends the borrow.
 
+use std::ffi::c_void;
+use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -155,6 +157,22 @@ impl Use {
     /// True if the bytes must not be written through it.
     pub fn is_readonly(&self) -> bool {
         self.window.kind == BorrowKind::Shared
+    }
+
+    /// The use as a pointer that is not null, for consumers that keep nothing else.
+    pub fn into_raw(self) -> *mut c_void {
+        let part = ManuallyDrop::new(self);
+        // SAFETY: the use is not dropped, so that its share is moved and not doubled.
+        Arc::into_raw(unsafe { std::ptr::read(&part.window) }).cast_mut().cast()
+    }
+
+    /// The use of a pointer.
+    ///
+    /// # Safety
+    /// `into_raw` gave the pointer, which is turned back once.
+    pub unsafe fn from_raw(pointer: *mut c_void) -> Use {
+        // SAFETY: the caller's promise.
+        Use { window: unsafe { Arc::from_raw(pointer.cast::<Window>()) } }
     }
 }
 

@@ -1,7 +1,10 @@
 """What the tests share. Shared heaps go to a folder of the test run, so that none is left in the system's."""
 
 import gc
+import os
 import secrets
+import subprocess
+from pathlib import Path
 
 import pytest
 import weaveheap
@@ -57,3 +60,17 @@ def shared(unique):
         heap.check()
         heap.detach()
     heap_path.unlink(missing_ok=True)
+
+
+@pytest.fixture(scope="session")
+def command_line():
+    """Runs the program `weaveheap`, and returns what it prints. `cargo xtask test python` builds it."""
+    built = Path(__file__).resolve().parents[3] / "target" / "release" / "weaveheap"
+    program = os.environ.get("WEAVEHEAP_CLI", str(built))
+
+    def run(*arguments):
+        done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, (arguments, done)
+        return done.stdout
+
+    return run

@@ -1,4 +1,4 @@
-"""Bad input: each kind gives what its rule names, and the heap goes on."""
+"""Bad input: each kind gives what its rule names, and the heap passes its check afterwards (C3)."""
 
 import os
 import subprocess
@@ -22,6 +22,16 @@ from weaveheap import (
 )
 
 
+@pytest.fixture(autouse=True)
+def bystander():
+    """A heap that is in use while everything else here is refused."""
+    with Heap.private() as heap, heap.region() as region:
+        kept = region.alloc_from(b"kept")
+        yield heap
+        assert kept == b"kept"
+        heap.check()
+
+
 def test_name_and_path_exclude_each_other(tmp_path):
     for call in (Heap.create, Heap.open, Heap.remove):
         for arguments in ({}, {"name": "a", "path": tmp_path / "b"}):
@@ -37,10 +47,39 @@ def test_bad_names_are_refused(name, heap):
         assert isinstance(refusal.value, ValueError)
 
 
-def test_text_that_is_no_utf8_is_refused(heap, region):
-    for call in (Heap.create, heap.lookup, region.string, Handle.parse, lambda t: heap.region(name=t)):
-        with pytest.raises(InvalidUtf8):
-            call("\ud800")
+def test_text_that_is_no_utf8_is_refused_wherever_text_is_taken(heap, region, tmp_path):
+    handle = region.alloc(8).handle
+    place = tmp_path / "heap"
+    Heap.create(path=place, limit=4 << 20).detach()
+    for call in (
+        Heap.create,
+        Heap.open,
+        Heap.remove,
+        Heap.by_id,
+        Handle.parse,
+        region.string,
+        heap.lookup,
+        heap.unpublish,
+        lambda text: heap.lookup(text, timeout=1),
+        lambda text: heap.publish(text, handle),
+        lambda text: heap.region(name=text),
+        lambda text: Heap.private(label=text),
+        lambda text: Heap.create(path=tmp_path / "labelled", label=text),
+        lambda text: Heap.open(path=place, label=text),
+        lambda text: Heap.attach(heap.base, label=text),
+        lambda text: Heap.create(path=str(tmp_path / text)),
+        lambda text: Heap.open(path=str(tmp_path / text)),
+        lambda text: Heap.remove(path=tmp_path / text),
+    ):
+        for text in ("\ud800", "a\ud83d\udc00b\ud800"):
+            with pytest.raises(InvalidUtf8) as refusal:
+                call(text)
+            assert isinstance(refusal.value, UnicodeError)
+    assert sorted(tmp_path.iterdir()) == [place]
+    stats = heap.stats()
+    assert (len(stats["regions"]), len(stats["attachments"]), stats["names"]) == (1, 1, [])
+    assert region.info()["buffers"] == 1
+    Heap.remove(path=place)
 
 
 def test_wrong_types_are_type_errors(heap, region):
@@ -150,6 +189,8 @@ def test_truncated_files_and_flipped_headers_are_refused(tmp_path):
         else:
             with Heap.open(path=broken) as heap:
                 heap.check()
+    with Heap.open(path=path) as heap:
+        heap.check()
 
 
 def test_absent_and_unreadable_places(tmp_path):

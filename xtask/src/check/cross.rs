@@ -1,4 +1,4 @@
-//! The core compiles for other systems: type-checked with the target that rustup brings, or, where rustup can fetch
+//! The core, the C ABI and the command line compile for other systems: type-checked with the target that rustup brings, or, where rustup can fetch
 //! nothing, with a standard library built from Debian's sources of it.
 
 use std::path::Path;
@@ -11,12 +11,17 @@ use crate::ctx::{Ctx, Tool};
 /// macOS, Windows, and Linux on another processor.
 const TARGETS: [&str; 3] = ["aarch64-apple-darwin", "x86_64-pc-windows-gnu", "aarch64-unknown-linux-gnu"];
 
-/// Type-checks the core for each target.
+/// What is meant to run there. The packages of Python and Node bring their own tools for other systems.
+const PACKAGES: [&str; 6] =
+    ["--package", "weaveheap-core", "--package", "weaveheap-capi", "--package", "weaveheap-cli"];
+
+/// Type-checks the packages for each target.
 pub fn check(ctx: &Ctx) -> Result<()> {
-    let missing: Vec<&str> = TARGETS.into_iter().filter(|target| !has_target(ctx, target)).collect();
-    for target in TARGETS.into_iter().filter(|target| !missing.contains(target)) {
-        let arguments = ["check", "--locked", "--package", "weaveheap-core", "--target", target];
-        ctx.run(&format!("cargo check for {target}"), ctx.cargo().args(arguments))?;
+    let (there, missing): (Vec<&str>, Vec<&str>) = TARGETS.into_iter().partition(|target| has_target(ctx, target));
+    if !there.is_empty() {
+        let mut command = ctx.cargo();
+        command.args(["check", "--locked"]).args(PACKAGES).args(there.iter().flat_map(|target| ["--target", target]));
+        ctx.run(&format!("cargo check for {}", there.join(", ")), &mut command)?;
     }
     if missing.is_empty() { Ok(()) } else { from_sources(ctx, &missing) }
 }
@@ -61,7 +66,8 @@ fn from_sources(ctx: &Ctx, targets: &[&str]) -> Result<()> {
     let mut command = Command::new(cargo);
     command
         .current_dir(ctx.root())
-        .args(["check", "--locked", "--package", "weaveheap-core", "-Z", "build-std=std,panic_abort"])
+        .args(["check", "--locked", "-Z", "build-std=std,panic_abort"])
+        .args(PACKAGES)
         .args(targets.iter().flat_map(|target| ["--target", target]))
         .env("RUSTC", rustc)
         .env("RUSTC_BOOTSTRAP", "1")

@@ -110,7 +110,7 @@ impl Ctx {
         let (success, status, output) = self.execute(label, command)?;
         if !success {
             self.show_failure(label, command, &output);
-            bail!("{label} failed ({status})");
+            bail!("{label} failed ({status}){}", reason(&output).map(|why| format!(": {why}")).unwrap_or_default());
         }
         eprintln!("  {label}  {}", human_time(start.elapsed()));
         Ok(output)
@@ -202,6 +202,34 @@ impl Ctx {
     }
 }
 
+/// Why a command of the set-up failed, where its output says one of the two things that are nobody's fault but common.
+/// Tools bury them in pages of retries.
+fn reason(output: &str) -> Option<&'static str> {
+    const FULL: [&str; 5] =
+        ["No space left on device", "ENOSPC", "Disk quota exceeded", "os error 28", "not have enough free space"];
+    const UNREACHABLE: [&str; 11] = [
+        "ENOTFOUND",
+        "EAI_AGAIN",
+        "ECONNREFUSED",
+        "ENETUNREACH",
+        "ETIMEDOUT",
+        "NewConnectionError",
+        "NameResolutionError",
+        "Temporary failure resolving",
+        "Could not connect to",
+        "Could not resolve host",
+        "Couldn't connect to server",
+    ];
+    let says = |words: &[&str]| words.iter().any(|word| output.contains(word));
+    if says(&FULL) {
+        Some("the disk is full: make room, and run this again")
+    } else if says(&UNREACHABLE) {
+        Some("a package registry cannot be reached: what is set up once needs the network; run this again with it")
+    } else {
+        None
+    }
+}
+
 fn show_command(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let line = words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
@@ -213,7 +241,7 @@ fn show_command(command: &Command) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::Counts;
+    use super::{Counts, reason};
 
     fn counted(output: &str) -> (u64, u64, u64) {
         let counts = Counts::of_output(output);
@@ -235,6 +263,21 @@ mod tests {
         assert_eq!(counted("# tests 9\n# pass 7\n# fail 1\n# cancelled 0\n# skipped 1\n# todo 0"), (7, 1, 1));
         assert_eq!(counted("ℹ pass 3\nℹ fail 0\nℹ skipped 0"), (3, 0, 0));
         assert_eq!(counted("61 passed, 0 failed"), (61, 0, 0));
+    }
+
+    #[test]
+    fn a_full_disk_and_a_missing_network_are_named() {
+        let full = "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device";
+        assert!(reason(full).unwrap().contains("disk is full"));
+        let said = [
+            "npm error code EAI_AGAIN\nnpm error syscall getaddrinfo",
+            "WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError(...)'",
+            "warning: spurious network error (3 tries remaining): [6] Could not resolve host: a (Could not resolve host: a)",
+        ];
+        for said in said {
+            assert!(reason(said).unwrap().contains("network"), "{said}");
+        }
+        assert_eq!(reason("error[E0308]: mismatched types"), None);
     }
 
     #[test]

@@ -100,6 +100,13 @@ impl Ctx {
             command
         };
         if !self.apt_updated.get() {
+            let unfinished = std::fs::read_dir("/var/lib/dpkg/updates").is_ok_and(|mut files| files.next().is_some());
+            if unfinished {
+                // apt refuses to work after an installation that was interrupted. This fails where one is under way,
+                // and then apt waits for it.
+                let mut finish = Command::new("dpkg");
+                let _ = finish.env("DEBIAN_FRONTEND", "noninteractive").args(["--configure", "-a"]).output();
+            }
             self.run("apt-get update", apt().arg("update"))?;
             self.apt_updated.set(true);
         }
@@ -120,6 +127,15 @@ impl Ctx {
         bail!(
             "Python {version} is missing: install it (`pyenv install {version}`, or your system's package) and run this again"
         )
+    }
+
+    /// The version of a Python that can use the package: the oldest that is there, or 3.11, installed if it can be.
+    pub fn any_python(&self) -> Result<String> {
+        let there = (11..30).map(|minor| format!("3.{minor}")).find(|version| self.find_python(version).is_some());
+        match there {
+            Some(version) => Ok(version),
+            None => self.python("3.11").map(|_| "3.11".to_owned()).context("Python 3.11 or later is needed"),
+        }
     }
 
     /// As [`Ctx::python`], without installing anything.

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::children::{Actor, own_group};
 use super::figures::{self, Figures};
+use super::holders::Borrow;
 use super::memory::Watch;
 use super::setup::Programs;
 use super::summary::{Copies, Step, Summary};
@@ -27,6 +28,10 @@ struct Stage<'a> {
     rust: Actor,
     python: Actor,
     node: Actor,
+    /// The borrows of the table that live in step 4.
+    borrows: Vec<Borrow>,
+    /// When Node had reported its figures.
+    reported: f64,
     steps: Vec<Step>,
 }
 
@@ -50,7 +55,7 @@ pub fn play(programs: &Programs, heap: &str, size: u64, watch: &Watch, setup: Du
     watch.add("node", node.pid(), READER_GROWTH);
 
     let (written, published) = write(&mut rust, &mut steps)?;
-    let stage = Stage { programs, heap, watch, rust, python, node, steps };
+    let stage = Stage { programs, heap, watch, rust, python, node, borrows: Vec::new(), reported: 0.0, steps };
     stage.play(&written, &published)
 }
 
@@ -145,6 +150,8 @@ impl Stage<'_> {
         let ms = number(&delays, "ms")?;
         screen::line("mean delay by origin, by pyarrow", screen::millis(ms));
         let changed = self.python.hear("changed")?;
+        // It has opened the table again since it published the change.
+        self.began("python", self.python.pid(), number(&changed, "published")?, number(&changed, "at")?);
         let figures = Figures::new("python", &opened["rows"], &delays["delays"], &changed["kilometres"])?;
         print_delays(&figures);
         screen::line("distance, miles to kilometres, in place", screen::millis(number(&changed, "ms")?));
@@ -166,6 +173,8 @@ impl Stage<'_> {
         let open = Opened::new(&opened, number(changed, "published")?)?;
         open.print();
         let event = self.node.hear("figures")?;
+        self.began("node", self.node.pid(), number(&opened, "woken")?, number(&opened, "opened")?);
+        self.reported = number(&event, "at")?;
         let figures = Figures::new("node", &opened["rows"], &event["delays"], &event["kilometres"])?;
         screen::line("mean delay by origin, in JavaScript", screen::millis(number(&event, "ms")?));
         print_delays(&figures);
@@ -179,7 +188,9 @@ impl Stage<'_> {
     /// Step 4: a fourth process looks, while Rust, Python and Node each hold a shared borrow.
     fn command_line_looks(&mut self, handle: &str) -> Result<()> {
         screen::heading(4, "Meanwhile, from a fourth process: weaveheap stats, weaveheap viz");
-        self.rust.ask("hold", "held")?;
+        let held = self.rust.ask("hold", "held")?;
+        // Rust was asked after Node had reported, and before it answered.
+        self.began("rust", self.rust.pid(), self.reported, number(&held, "at")?);
         let start = Instant::now();
         let stats = self.weaveheap(&["stats", self.heap])?;
         screen::quote(&stats);
@@ -188,16 +199,19 @@ impl Stage<'_> {
         screen::quote(&viz);
         self.steps.push(Step::new("command line: stats and viz", start.elapsed().as_secs_f64() * 1e3));
         let who = self.weaveheap(&["who", self.heap, handle])?;
-        for (language, actor) in [("rust", &self.rust), ("python", &self.python), ("node", &self.node)] {
-            let pid = actor.pid().to_string();
-            for (command, output) in [("stats", &stats), ("viz", &viz), ("who", &who)] {
-                let plain = strip_ansi_codes(output);
-                let named = plain.to_lowercase().contains(language) && plain.contains(&pid);
-                ensure!(named, "`weaveheap {command}` does not show the borrow of {language}, process {pid}");
+        let released = self.rust.ask("release", "released")?;
+        let written = [number(&held, "at")?, number(&released, "at")?];
+        for (command, output) in [("stats", &stats), ("viz", &viz), ("who", &who)] {
+            for borrow in &self.borrows {
+                borrow.is_in(command, &strip_ansi_codes(output), written)?;
             }
         }
-        self.rust.ask("release", "released")?;
         Ok(())
+    }
+
+    /// A borrow of the table that lives until step 5 began between these times.
+    fn began(&mut self, language: &'static str, pid: u32, after: f64, before: f64) {
+        self.borrows.push(Borrow { language, pid, after, before });
     }
 
     /// Step 5.

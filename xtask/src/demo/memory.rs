@@ -24,6 +24,12 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// What was measured of a process.
+    #[cfg(test)]
+    pub fn new(process: &'static str, before: u64, peak: u64, allowed_growth: u64) -> Memory {
+        Memory { process, before, peak, allowed_growth, pid: 0 }
+    }
+
     /// How much it grew.
     pub fn growth(&self) -> u64 {
         self.peak.saturating_sub(self.before)

@@ -26,9 +26,6 @@ pub struct Programs {
     pub parquet: PathBuf,
 }
 
-/// The Python of the demo: the oldest that the package is for.
-const PYTHON: &str = "3.11";
-
 /// Sets everything up; what is there already is not made again.
 pub fn ready(ctx: &Ctx) -> Result<Programs> {
     let folder = ctx.path("samples/demo");
@@ -36,7 +33,7 @@ pub fn ready(ctx: &Ctx) -> Result<Programs> {
     ctx.release_build("weaveheap-cli")?;
     let program = |name: &str| release.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
 
-    let venv = parts::python::environment(ctx, PYTHON)?;
+    let venv = parts::python::environment(ctx, &ctx.any_python()?)?;
     parts::node::setup(ctx)?;
     ctx.npm_ci(&folder)?;
     let parquet = folder.join("node_modules/vega-datasets/data/flights-3m.parquet");

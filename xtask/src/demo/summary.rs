@@ -264,13 +264,16 @@ mod tests {
 
     #[test]
     fn each_broken_promise_fails_the_demo() {
-        assert!(summary().verdict().is_ok());
+        let allowed = Memory::new("python", 100 << 20, 164 << 20, 64 << 20);
+        assert!(Summary { memory: vec![allowed.clone()], ..summary() }.verdict().is_ok());
+        let grown = Memory::new("node", 100 << 20, (164 << 20) + 1, 64 << 20);
         let copied = Copies { reason: "export".to_owned(), until_written: 0, after: 1 };
         let broken = [
             Summary { difference: Some("rows: 1 by rust, 2 by node".to_owned()), ..summary() },
             Summary { copies: vec![copied], ..summary() },
             Summary { outside: 8, ..summary() },
             Summary { arrow_peak: ARROW_ALLOWANCE + 1, ..summary() },
+            Summary { memory: vec![allowed, grown], ..summary() },
         ];
         for summary in broken {
             assert!(summary.verdict().is_err());

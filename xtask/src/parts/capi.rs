@@ -6,7 +6,7 @@ mod header;
 mod installed;
 mod suite;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
@@ -50,6 +50,11 @@ pub fn test(ctx: &Ctx) -> Result<()> {
     results.push(suite.nothing_is_left());
     let failures: Vec<String> = results.into_iter().filter_map(Result::err).map(|error| format!("{error:#}")).collect();
     if failures.is_empty() { Ok(()) } else { bail!("{}", failures.join("; ")) }
+}
+
+/// The shared library, built for release.
+pub fn library(ctx: &Ctx) -> Result<PathBuf> {
+    Ok(Library::release(ctx)?.shared)
 }
 
 /// Builds the library and lays it out under a prefix, for pkg-config and CMake.

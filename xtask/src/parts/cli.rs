@@ -1,5 +1,7 @@
 //! The part `cli`: the command line's own tests, on real heaps and as its users run it.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 
 use crate::ctx::Ctx;
@@ -8,4 +10,10 @@ use crate::ctx::Ctx;
 pub fn test(ctx: &Ctx) -> Result<()> {
     ctx.run_tests("cargo test weaveheap-cli", ctx.cargo().args(["test", "--locked", "--package", "weaveheap-cli"]))?;
     Ok(())
+}
+
+/// Builds the program, for parts whose heaps are looked at from outside.
+pub fn program(ctx: &Ctx) -> Result<PathBuf> {
+    let name = format!("weaveheap{}", std::env::consts::EXE_SUFFIX);
+    Ok(ctx.release_build("weaveheap-cli")?.join(name))
 }

@@ -4,11 +4,14 @@
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Error, Result, ensure};
 use serde_json::Value;
 
 use crate::ctx::{Counts, Ctx};
 use crate::demo;
+
+/// The size of the table: well above what a reader may own, so that one that copied it would be seen.
+const SIZE: &str = "256M";
 
 type Test = fn(&Ctx, &Path) -> Result<()>;
 
@@ -58,9 +61,10 @@ fn left_behind(heaps: &Path) -> Result<Vec<String>> {
 fn runs(ctx: &Ctx, heaps: &Path) -> Result<()> {
     let path = ctx.target().join("demo").join("summary.json");
     let _ = std::fs::remove_file(&path);
-    ctx.run("cargo xtask demo --size 32M", &mut command(ctx, heaps, "32M")?)?;
+    ctx.run(&format!("cargo xtask demo --size {SIZE}"), &mut command(ctx, heaps, SIZE)?)?;
     let summary: Value = serde_json::from_str(&std::fs::read_to_string(&path)?)?;
-    ensure!(summary["bytes"].as_u64() >= Some(32 << 20), "the table is smaller than asked for: {}", summary["bytes"]);
+    let bytes = summary["bytes"].as_u64().context("the summary has no size")?;
+    ensure!(bytes >= demo::parse_size(SIZE).map_err(Error::msg)?, "the table is smaller than asked for: {bytes}");
     ensure!(summary["figures_agree"] == true, "the figures differ");
     ensure!(summary["bytes_copied_after_write"] == 0, "bytes were copied: {}", summary["copies"]);
     ensure!(summary["figures"].as_array().is_some_and(|all| all.len() == 3), "there are not three sets of figures");
@@ -68,7 +72,12 @@ fn runs(ctx: &Ctx, heaps: &Path) -> Result<()> {
     let checks = summary["checks"].as_array().context("no checks")?;
     ensure!(checks.iter().all(|check| check["holds"] == true), "a check does not hold: {checks:?}");
     if cfg!(target_os = "linux") {
-        ensure!(summary["memory"].as_array().is_some_and(|all| all.len() == 3), "memory was not measured");
+        let memory = summary["memory"].as_array().context("memory was not measured")?;
+        ensure!(memory.len() == 3, "the memory of {} processes was measured, not of 3", memory.len());
+        for reader in memory.iter().filter(|memory| memory["process"] != "rust") {
+            let allowed = reader["allowed_growth"].as_u64().context("no bound")?;
+            ensure!(allowed * 2 <= bytes, "{reader} may own {allowed} bytes: a copy of {bytes} would hardly be seen");
+        }
     }
     let left = left_behind(heaps)?;
     ensure!(left.is_empty(), "the demo left {left:?} behind");
@@ -90,7 +99,7 @@ fn interrupted(ctx: &Ctx, heaps: &Path) -> Result<()> {
     use std::process::Stdio;
     use std::time::{Duration, Instant};
 
-    let mut child = command(ctx, heaps, "256M")?.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+    let mut child = command(ctx, heaps, SIZE)?.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
     let start = Instant::now();
     while left_behind(heaps)?.is_empty() {
         ensure!(child.try_wait()?.is_none(), "the demo ended before it made a heap");

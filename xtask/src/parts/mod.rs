@@ -4,8 +4,12 @@
 pub mod capi;
 pub mod cli;
 pub mod conformance;
+pub mod crash;
 pub mod demo;
 pub mod docs;
+pub mod fuzz;
+pub mod instructions;
+pub mod loom;
 pub mod node;
 pub mod python;
 pub mod rust;
@@ -21,17 +25,23 @@ pub struct Part {
     pub name: &'static str,
     /// Sets up what is needed and runs the tests.
     pub test: fn(&Ctx) -> Result<()>,
+    /// Whether `cargo xtask test` runs it without being told its name.
+    pub usual: bool,
 }
 
 /// All parts, in order: what others build on comes first.
 pub const ALL: &[Part] = &[
-    Part { name: "rust", test: rust::test },
-    Part { name: "capi", test: capi::test },
-    Part { name: "python", test: python::test },
-    Part { name: "node", test: node::test },
-    Part { name: "cli", test: cli::test },
-    Part { name: "conformance", test: conformance::test },
-    Part { name: "samples", test: samples::test },
-    Part { name: "docs", test: docs::test },
-    Part { name: "demo", test: demo::test },
+    Part { name: "rust", test: rust::test, usual: true },
+    Part { name: "loom", test: loom::test, usual: false },
+    Part { name: "instructions", test: instructions::test, usual: false },
+    Part { name: "crash", test: crash::test, usual: false },
+    Part { name: "capi", test: capi::test, usual: true },
+    Part { name: "python", test: python::test, usual: true },
+    Part { name: "node", test: node::test, usual: true },
+    Part { name: "cli", test: cli::test, usual: true },
+    Part { name: "conformance", test: conformance::test, usual: true },
+    Part { name: "samples", test: samples::test, usual: true },
+    Part { name: "docs", test: docs::test, usual: true },
+    Part { name: "demo", test: demo::test, usual: true },
+    Part { name: "fuzz", test: fuzz::test, usual: false },
 ];

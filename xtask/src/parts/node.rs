@@ -68,14 +68,21 @@ pub fn test(ctx: &Ctx) -> Result<()> {
     ctx.count(Counts { passed: 1, ..Counts::default() });
     // Two-process tests run Python against Node.
     let python = super::python::environment(ctx, "3.11")?.python;
-    run_suite(ctx, &folder, &node, &python, "node:test")?;
+    let peers = Peers { python: &python, command_line: &super::cli::program(ctx)? };
+    run_suite(ctx, &folder, &node, &peers, "node:test")?;
     match newer_node(ctx)? {
-        Some(newer) => run_suite(ctx, &folder, &newer, &python, &format!("node:test on Node {NEWER_NODE}")),
+        Some(newer) => run_suite(ctx, &folder, &newer, &peers, &format!("node:test on Node {NEWER_NODE}")),
         None => Ok(()),
     }
 }
 
-fn run_suite(ctx: &Ctx, folder: &Path, node: &Path, python: &Path, label: &str) -> Result<()> {
+/// The programs that the tests run beside Node.
+struct Peers<'a> {
+    python: &'a Path,
+    command_line: &'a Path,
+}
+
+fn run_suite(ctx: &Ctx, folder: &Path, node: &Path, peers: &Peers<'_>, label: &str) -> Result<()> {
     let mut files: Vec<String> = Vec::new();
     for entry in std::fs::read_dir(folder.join("test"))? {
         let name = entry?.file_name().to_string_lossy().into_owned();
@@ -85,7 +92,8 @@ fn run_suite(ctx: &Ctx, folder: &Path, node: &Path, python: &Path, label: &str) 
     }
     files.sort();
     let mut command = Command::new(node);
-    command.current_dir(folder).env("WEAVEHEAP_PYTHON", python).args(["--expose-gc", "--test"]).args(files);
+    command.current_dir(folder).env("WEAVEHEAP_PYTHON", peers.python).env("WEAVEHEAP_CLI", peers.command_line);
+    command.args(["--expose-gc", "--test"]).args(files);
     ctx.run_tests(label, &mut command)?;
     Ok(())
 }

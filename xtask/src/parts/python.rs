@@ -13,7 +13,7 @@ use serde::Deserialize;
 use crate::ctx::{Ctx, Venv, home};
 use crate::generate::Generated;
 
-/// The Pythons that the tests run on. The wheel is built with the first, for it and all later ones.
+/// The Pythons that the tests run on.
 const VERSIONS: [&str; 2] = ["3.11", "3.13"];
 
 /// The package's folder.
@@ -46,11 +46,15 @@ const ALSO: &[(&str, &str)] = &[
 
 /// Installs the wheel on each Python, and runs the package's tests there.
 pub fn test(ctx: &Ctx) -> Result<()> {
+    let program = super::cli::program(ctx)?;
+    // A second copy of the library for a process that has this one in its module.
+    let library = super::capi::library(ctx)?;
     for version in VERSIONS {
         let venv = environment(ctx, version)?;
         let package = ctx.path(PACKAGE);
         let mut tests = Command::new(&venv.python);
         tests.current_dir(&package).args(["-m", "pytest", "-q", "-p", "no:cacheprovider"]);
+        tests.env("WEAVEHEAP_CLI", &program).env("WEAVEHEAP_LIBRARY", &library);
         ctx.run_tests(&format!("pytest on Python {version}"), &mut tests)?;
         // pytest has counted the cases; this is the runner as a program, with its closing line and its status.
         let mut runner = Command::new(&venv.python);
@@ -72,16 +76,16 @@ pub fn environment(ctx: &Ctx, version: &str) -> Result<Venv> {
     let mut built = WHEEL.lock().unwrap_or_else(PoisonError::into_inner);
     let wheel = match &*built {
         Some(wheel) => wheel.clone(),
-        None => built.insert(wheel(ctx)?).clone(),
+        None => built.insert(wheel(ctx, version)?).clone(),
     };
     let venv = install(ctx, version, &wheel)?;
     made.insert(version.to_owned(), venv.clone());
     Ok(venv)
 }
 
-/// Builds the release wheel: one for Python 3.11 and all later ones.
-fn wheel(ctx: &Ctx) -> Result<PathBuf> {
-    let venv = ctx.venv(VERSIONS[0])?;
+/// Builds the release wheel with this Python: one for 3.11 and all later ones, whichever builds it.
+fn wheel(ctx: &Ctx, version: &str) -> Result<PathBuf> {
+    let venv = ctx.venv(version)?;
     require(ctx, &venv, "requirements-build.txt")?;
     let out = ctx.target().join("wheels");
     if out.exists() {

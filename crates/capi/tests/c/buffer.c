@@ -68,6 +68,39 @@ static void bytes_are_copied_in_and_out_and_counted(void) {
   finish(heap);
 }
 
+/* N1: the caller's own views, which the library cannot see. */
+static void views_are_counted_for_the_runtime_that_made_them(void) {
+  weaveheap_heap_options options = test_options();
+  options.runtime = WEAVEHEAP_RUNTIME_GO;
+  weaveheap_heap *heap = weaveheap_heap_private(&options, &err);
+  REQUIRE(GIVES(heap));
+  weaveheap_handle_t region = some_region(heap), buffer = some_buffer(heap, region, 16);
+  weaveheap_view view;
+  for (int i = 0; i < 3; i++) {
+    OK(weaveheap_borrow_shared(heap, buffer, &view, &err));
+    OK(weaveheap_buffer_count_view(heap, buffer, &err));
+    if (i == 1) OK(weaveheap_buffer_count_finalized(heap, buffer, &err));
+    OK(weaveheap_borrow_end(heap, view.token, &err));
+  }
+  weaveheap_counters counters;
+  counters.struct_size = sizeof counters;
+  OK(weaveheap_region_counters(heap, region, &counters, &err));
+  CHECK(counters.views == 3 && counters.finalized == 1);
+  const weaveheap_handle_t gone[] = {0, UINT64_MAX, buffer ^ (UINT64_C(1) << 33)};
+  for (size_t i = 0; i < LENGTH(gone); i++) {
+    OK(weaveheap_buffer_count_view(heap, gone[i], &err));
+    OK(weaveheap_buffer_count_finalized(heap, gone[i], &err));
+  }
+  OK(weaveheap_region_counters(heap, region, &counters, &err));
+  CHECK(counters.views == 3 && counters.finalized == 1);
+  OK(weaveheap_heap_counters(heap, &counters, &err));
+  CHECK(counters.views == 6 && counters.finalized == 4);
+  FAILS(WEAVEHEAP_ERROR_INVALID_ARGUMENT, weaveheap_buffer_count_view(NULL, buffer, &err));
+  FAILS(WEAVEHEAP_ERROR_INVALID_ARGUMENT, weaveheap_buffer_count_finalized(NULL, buffer, &err));
+  OK(weaveheap_region_close(heap, region, &err));
+  finish(heap);
+}
+
 static void a_freed_buffer_is_stale_for_every_function(void) {
   weaveheap_heap *heap = private_heap();
   weaveheap_handle_t region = some_region(heap), buffer = some_buffer(heap, region, 16);
@@ -189,6 +222,7 @@ const test_case buffer_tests[] = {
     {"memory_is_zeroed_aligned_and_of_its_length", memory_is_zeroed_aligned_and_of_its_length},
     {"an_empty_buffer_is_a_buffer", an_empty_buffer_is_a_buffer},
     {"bytes_are_copied_in_and_out_and_counted", bytes_are_copied_in_and_out_and_counted},
+    {"views_are_counted_for_the_runtime_that_made_them", views_are_counted_for_the_runtime_that_made_them},
     {"a_freed_buffer_is_stale_for_every_function", a_freed_buffer_is_stale_for_every_function},
     {"a_handle_of_another_heap_is_stale", a_handle_of_another_heap_is_stale},
     {"a_frozen_buffer_is_read_only_for_good", a_frozen_buffer_is_read_only_for_good},

@@ -5,12 +5,16 @@
 weaveheap_error err;
 const char *program;
 
-static const char *running;
+static const char *running = "second process";
 static int failures_of_test;
 
 void note_failure(const char *file, int line, const char *what) {
   failures_of_test++;
   fprintf(stderr, "%s: %s:%d: not so: %s\n", running, file, line, what);
+}
+
+int failures(void) {
+  return failures_of_test;
 }
 
 bool succeeded(const char *file, int line, const char *call) {
@@ -59,9 +63,10 @@ const char *fresh_name(void) {
 }
 
 void finish(weaveheap_heap *heap) {
-  weaveheap_check_report report = {sizeof report, 0, 0, 0, 0, 0};
+  weaveheap_check_report report = {sizeof report, 0, 0, 0, 0, 0, 0};
   OK(weaveheap_heap_check(heap, &report, &err));
   CHECK(report.borrows == 0);
+  CHECK(report.lost == 0);
   weaveheap_heap_release(heap);
 }
 
@@ -87,6 +92,7 @@ int main(int argc, char **argv) {
       {"heap", heap_tests},       {"region", region_tests},       {"buffer", buffer_tests},
       {"string", string_tests},   {"borrow", borrow_tests},       {"directory", directory_tests},
       {"inspect", inspect_tests}, {"log", log_tests},             {"process", process_tests},
+      {"bad_input", bad_input_tests},
 #ifdef WEAVEHEAP_TEST_SYMBOLS
       {"panic", panic_tests},
 #endif

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/types.h>
 
 typedef struct test_case {
   const char *name;
@@ -17,7 +18,8 @@ typedef struct test_case {
 
 /* One table for each noun, closed by an entry without a name. */
 extern const test_case abi_tests[], error_tests[], handle_tests[], heap_tests[], region_tests[], buffer_tests[],
-    string_tests[], borrow_tests[], directory_tests[], inspect_tests[], log_tests[], process_tests[], panic_tests[];
+    string_tests[], borrow_tests[], directory_tests[], inspect_tests[], log_tests[], process_tests[], bad_input_tests[],
+    panic_tests[];
 
 void note_failure(const char *file, int line, const char *what);
 
@@ -75,8 +77,16 @@ void finish(weaveheap_heap *heap);
 weaveheap_handle_t some_region(weaveheap_heap *heap);
 weaveheap_handle_t some_buffer(weaveheap_heap *heap, weaveheap_handle_t region, uint64_t length);
 
-/* What a second process of these tests does (process.c). */
+/* A second process: this program again, in a role that `child_main` knows. */
+pid_t start_child(const char *role, const char *name);
+/* Waits for its end: its status, or 1000 and the signal. */
+int child_ended(pid_t child);
+/* What it does (process.c); what it gives is its status. */
 int child_main(const char *role, const char *name);
+/* Failures that were noted in the test that runs, or in this second process. */
+int failures(void);
+/* The role `small-folder` (bad_input.c). */
+void in_a_small_folder(const char *folder);
 /* The path of this program. */
 extern const char *program;
 

@@ -270,7 +270,7 @@ static void memory_is_given_back_when_asked(void) {
 
 static void null_heaps_are_refused(void) {
   weaveheap_heap_info_t info = {sizeof info, 0, 0, false, false, false};
-  weaveheap_check_report report = {sizeof report, 0, 0, 0, 0, 0};
+  weaveheap_check_report report = {sizeof report, 0, 0, 0, 0, 0, 0};
   BAD(weaveheap_heap_base(NULL, &err));
   BAD(weaveheap_heap_id(NULL, &err));
   BAD(weaveheap_heap_path(NULL, &err));

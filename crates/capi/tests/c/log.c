@@ -59,6 +59,83 @@ static void bad_arguments_are_refused(void) {
   drop(state);
 }
 
+/* The callbacks below use the heap that the record is about, in every way: no lock of it is held while they run. */
+static void use_the_heap(void *context, const weaveheap_log_record *record) {
+  seen *state = (seen *)context;
+  weaveheap_view view;
+  look(state, record);
+  if (strncmp(record->target, "weaveheap", 9) != 0) state->bad++;
+  weaveheap_handle_t region = weaveheap_region_create(state->heap, "of a callback", 0, NULL);
+  weaveheap_handle_t buffer = weaveheap_buffer_alloc(state->heap, region, 2 << 20, 64, WEAVEHEAP_INIT_ZEROED, NULL);
+  const char *stats = weaveheap_heap_stats_json(state->heap, NULL);
+  int32_t code = weaveheap_borrow_shared(state->heap, buffer, &view, NULL);
+  if (code == WEAVEHEAP_OK) code = weaveheap_borrow_end(state->heap, view.token, NULL);
+  if (code == WEAVEHEAP_OK) code = weaveheap_region_close(state->heap, region, NULL);
+  if (code == WEAVEHEAP_OK) code = weaveheap_heap_check(state->heap, NULL, NULL);
+  if (code != WEAVEHEAP_OK || stats == NULL) state->bad++;
+  weaveheap_free_string(stats);
+}
+
+/* R7: what a binding is told of an object that its language collected. */
+static void a_collected_region_is_logged_to_a_callback_that_uses_the_heap(void) {
+  seen *state = fresh();
+  state->heap = private_heap();
+  weaveheap_log_id_t id = weaveheap_log_register(use_the_heap, state, WEAVEHEAP_LOG_INFO, &err);
+  REQUIRE(GIVES(id));
+  CHECK(weaveheap_region_collect(state->heap, some_region(state->heap), &err));
+  CHECK(state->events > 0 && state->bad == 0);
+  unsigned events = state->events;
+  CHECK(!weaveheap_region_collect(state->heap, 0, &err));
+  CHECK(state->events == events);
+  OK(weaveheap_log_unregister(id, &err));
+  CHECK(weaveheap_region_collect(state->heap, some_region(state->heap), &err));
+  CHECK(state->events == events);
+  finish(state->heap);
+  drop(state);
+}
+
+/* The whole log: what is refused, and what takes time. */
+static void all_that_is_logged_may_be_answered_by_using_the_heap(void) {
+  seen *state = fresh();
+  state->heap = private_heap();
+  weaveheap_handle_t region = some_region(state->heap), buffer = some_buffer(state->heap, region, 8 << 20);
+  weaveheap_log_id_t id = weaveheap_log_register(use_the_heap, state, WEAVEHEAP_LOG_TRACE, &err);
+  REQUIRE(GIVES(id));
+  weaveheap_view view;
+  OK(weaveheap_borrow_shared(state->heap, buffer, &view, &err));
+  FAILS(WEAVEHEAP_ERROR_BORROWED, weaveheap_region_close(state->heap, region, &err));
+  CHECK(state->events > 0);
+  OK(weaveheap_borrow_end(state->heap, view.token, &err));
+  OK(weaveheap_region_close(state->heap, region, &err));
+  CHECK(GIVES(weaveheap_heap_trim(state->heap, &err)));
+  finish(state->heap);
+  OK(weaveheap_log_unregister(id, &err));
+  CHECK(state->bad == 0 && state->begins == state->ends && state->most >= WEAVEHEAP_LOG_DEBUG);
+  drop(state);
+}
+
+/* C1: whoever recovers a dead process says so, and its callback finds a heap that goes on. */
+static void the_recovery_of_a_killed_process_is_logged(void) {
+  const char *name = fresh_name();
+  seen *state = fresh();
+  weaveheap_heap_options options = test_options();
+  state->heap = weaveheap_heap_create(name, &options, &err);
+  REQUIRE(GIVES(state->heap));
+  weaveheap_handle_t region = some_region(state->heap), table = some_buffer(state->heap, region, 100);
+  OK(weaveheap_directory_publish(state->heap, "table", table, &err));
+  CHECK(child_ended(start_child("die", name)) > 1000);
+  weaveheap_log_id_t id = weaveheap_log_register(use_the_heap, state, WEAVEHEAP_LOG_WARN, &err);
+  REQUIRE(GIVES(id));
+  weaveheap_view view;
+  FAILS(WEAVEHEAP_ERROR_POISONED, weaveheap_borrow_shared(state->heap, table, &view, &err));
+  CHECK(state->events > 0 && state->most == WEAVEHEAP_LOG_WARN && state->bad == 0);
+  OK(weaveheap_log_unregister(id, &err));
+  OK(weaveheap_region_close(state->heap, region, &err));
+  OK(weaveheap_heap_remove(name, &err));
+  finish(state->heap);
+  drop(state);
+}
+
 #ifdef WEAVEHEAP_TEST_SYMBOLS
 #ifdef __cplusplus
 extern "C" {
@@ -194,6 +271,9 @@ static void threads_log_while_callbacks_come_and_go(void) {
 
 const test_case log_tests[] = {
     {"bad_arguments_are_refused", bad_arguments_are_refused},
+    {"a_collected_region_is_logged", a_collected_region_is_logged_to_a_callback_that_uses_the_heap},
+    {"all_that_is_logged_may_be_answered", all_that_is_logged_may_be_answered_by_using_the_heap},
+    {"the_recovery_of_a_killed_process_is_logged", the_recovery_of_a_killed_process_is_logged},
 #ifdef WEAVEHEAP_TEST_SYMBOLS
     {"a_callback_gets_its_level_and_what_is_graver", a_callback_gets_its_level_and_what_is_graver},
     {"records_are_text_with_fields", records_are_text_with_fields},

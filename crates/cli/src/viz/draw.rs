@@ -14,6 +14,8 @@ use crate::{stats, who};
 const REGIONS: usize = 16;
 const BUFFERS: usize = 10;
 const HOLDERS: usize = 8;
+/// Names of one handle that are shown without `--all`.
+const NAMES: usize = 4;
 
 /// The width of the bars where lines may be of any length.
 const WIDTH: usize = 100;
@@ -49,7 +51,10 @@ pub fn heap(page: &mut Page, picture: &Picture, all: bool, screen: &Screen) {
     legend.push(Span::new(Role::Dim, format!("1 cell: {}", size(extent.div_ceil(width as u64)))));
     page.wrap(2, 2, "  ", &legend, screen);
 
-    let names: HashMap<Handle, &str> = snapshot.names.iter().map(|name| (name.handle, name.name.as_str())).collect();
+    let mut names: HashMap<Handle, Vec<&str>> = HashMap::new();
+    for name in &snapshot.names {
+        names.entry(name.handle).or_default().push(&name.name);
+    }
     let mut holders: HashMap<Handle, Vec<&Holder>> = HashMap::new();
     for holder in &snapshot.borrows {
         holders.entry(holder.handle).or_default().push(holder);
@@ -75,7 +80,7 @@ pub fn heap(page: &mut Page, picture: &Picture, all: bool, screen: &Screen) {
 
 /// What the drawing of a region needs to know of its heap.
 struct Context<'a> {
-    names: HashMap<Handle, &'a str>,
+    names: HashMap<Handle, Vec<&'a str>>,
     holders: HashMap<Handle, Vec<&'a Holder>>,
     extent: u64,
     width: usize,
@@ -172,9 +177,9 @@ fn rest(page: &mut Page, region: &RegionPicture, shown: &[usize], screen: &Scree
         parts.push(Span::new(Role::Dim, "--all shows them"));
         page.wrap(2, 4, "  ", &parts, screen);
     }
-    let unread = region.info.buffers.saturating_sub(region.buffers.len() as u64);
-    if region.buffers.len() == super::BUFFERS_READ && unread > 0 {
-        page.push(Line::new(Role::Dim, format!("  {} were not read", plural(unread, "buffer"))));
+    if region.unread > 0 {
+        let were = if region.unread == 1 { "was" } else { "were" };
+        page.push(Line::new(Role::Dim, format!("  {} {were} not read", plural(region.unread, "buffer"))));
     }
 }
 
@@ -200,9 +205,16 @@ fn describe(buffer: &BufferInfo, state: State) -> String {
     text
 }
 
+/// The names in the directory that a handle has; most have none or one.
 fn published(handle: Handle, context: &Context) -> Span {
-    let name = context.names.get(&handle).map(|name| format!("published as {}", printable(name)));
-    Span::new(Role::Dim, name.unwrap_or_default())
+    let names = context.names.get(&handle).map(Vec::as_slice).unwrap_or_default();
+    let limit = if context.all { usize::MAX } else { NAMES };
+    let mut shown: Vec<String> = names.iter().take(limit).map(|name| printable(name)).collect();
+    if names.len() > limit {
+        shown.push(format!("{} more", count((names.len() - limit) as u64)));
+    }
+    let text = if shown.is_empty() { String::new() } else { format!("published as {}", shown.join(", ")) };
+    Span::new(Role::Dim, text)
 }
 
 /// The ends of the bar beneath.
@@ -310,6 +322,38 @@ mod tests {
         assert!(text.lines().count() < 60, "{text}");
         let text = text_of(true);
         assert!(text.contains("b1099:1") && !text.contains("more buffers"));
+    }
+
+    #[test]
+    fn all_names_of_a_buffer_are_shown_and_of_very_many_the_first() {
+        let mut picture = picture();
+        let buffer = picture.regions[0].buffers[0].handle;
+        let draw = |picture: &Picture, all| {
+            let screen = Screen::plain(Some(120));
+            let mut page = Page::default();
+            heap(&mut page, picture, all, &screen);
+            page.text(&screen)
+        };
+        picture.snapshot.names.push(weaveheap_core::NameInfo { name: "table-km".into(), handle: buffer });
+        let text = draw(&picture, false);
+        assert!(text.contains("published as table, table-km\n"), "{text}");
+        for i in 0..9 {
+            picture.snapshot.names.push(weaveheap_core::NameInfo { name: format!("t{i}"), handle: buffer });
+        }
+        let text = draw(&picture, false);
+        assert!(text.contains("published as table, table-km, t0, t1, 7 more\n"), "{text}");
+        assert!(draw(&picture, true).contains("t7, t8"));
+    }
+
+    #[test]
+    fn buffers_that_were_not_read_are_counted() {
+        let mut picture = picture();
+        picture.regions[1].unread = 1234;
+        let screen = Screen::plain(Some(80));
+        let mut page = Page::default();
+        heap(&mut page, &picture, false, &screen);
+        let text = page.text(&screen);
+        assert_eq!(text.matches("1,234 buffers were not read").count(), 1, "{text}");
     }
 
     #[test]

@@ -4,11 +4,12 @@
 mod draw;
 mod map;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use weaveheap_core::{BufferInfo, ErrorCode, RegionInfo, Snapshot};
+use weaveheap_core::{BufferInfo, Handle, RegionInfo, Snapshot};
 
 use crate::screen::{Line, Page, Role, Screen};
 use crate::target::{self, Subject, Target};
@@ -16,7 +17,7 @@ use crate::watch::{self, Frame, Output};
 
 use map::State;
 
-/// Buffers read from one region: as many as can be drawn in a moment. A region with more says how many are missing.
+/// Buffers read from one heap: as many as can be drawn in a moment. Regions with more say how many are missing.
 const BUFFERS_READ: usize = 1 << 20;
 
 /// A heap with its buffers.
@@ -30,6 +31,8 @@ pub struct Picture {
 struct RegionPicture {
     info: RegionInfo,
     buffers: Vec<BufferInfo>,
+    /// Buffers beyond those that are read.
+    unread: u64,
 }
 
 /// Draws the target's heaps.
@@ -57,19 +60,19 @@ pub fn run(target: &Target, pace: Option<Duration>, all: bool, json: bool, scree
 
 fn take(subject: &Subject) -> weaveheap_core::Result<Picture> {
     let snapshot = subject.inspector.snapshot()?;
-    let mut regions = Vec::with_capacity(snapshot.regions.len());
-    for info in &snapshot.regions {
-        // The tables are searched for each region: no further than to its last buffer, and not at all if it has none.
-        let number = usize::try_from(info.buffers).unwrap_or(usize::MAX).min(BUFFERS_READ);
-        let mut buffers = match subject.inspector.buffers(info.handle, number) {
-            Ok(buffers) => buffers,
-            // It was closed after the snapshot: what is gone is not drawn.
-            Err(error) if error.code() == ErrorCode::StaleHandle => continue,
-            Err(error) => return Err(error),
-        };
-        buffers.sort_by_key(|buffer| buffer.offset);
-        regions.push(RegionPicture { info: info.clone(), buffers });
+    let buffers = subject.inspector.all_buffers(BUFFERS_READ);
+    let complete = buffers.len() < BUFFERS_READ;
+    let mut by_region: HashMap<Handle, Vec<BufferInfo>> = HashMap::new();
+    for buffer in buffers {
+        by_region.entry(buffer.region).or_default().push(buffer);
     }
+    let region = |info: &RegionInfo| {
+        let mut buffers = by_region.remove(&info.handle).unwrap_or_default();
+        buffers.sort_by_key(|buffer| buffer.offset);
+        let unread = if complete { 0 } else { info.buffers.saturating_sub(buffers.len() as u64) };
+        RegionPicture { info: info.clone(), buffers, unread }
+    };
+    let regions = snapshot.regions.iter().map(region).collect();
     Ok(Picture { title: subject.title.clone(), snapshot, regions })
 }
 
@@ -102,13 +105,14 @@ mod tests {
     pub(super) fn picture() -> Picture {
         let snapshot = sample::snapshot();
         let regions = vec![
-            RegionPicture { info: snapshot.regions[0].clone(), buffers: sample::buffers() },
+            RegionPicture { info: snapshot.regions[0].clone(), buffers: sample::buffers(), unread: 0 },
             RegionPicture {
                 info: snapshot.regions[1].clone(),
                 buffers: vec![
                     sample::buffer("b30:1", "r1:79", sample::GIB + (1 << 20), 4096),
                     sample::buffer("b31:1", "r1:79", sample::GIB + (2 << 20), 8192),
                 ],
+                unread: 0,
             },
         ];
         Picture { title: "flights".into(), snapshot, regions }

@@ -134,7 +134,9 @@ fn private_heaps_made_with_inspect_are_seen_by_process() {
     let holders = folder.json(&["who", "--pid", &pid(), &bytes.to_string(), "--json"]);
     assert_eq!((&holders[0]["kind"], &holders[0]["process"]), (&"unique".into(), &std::process::id().into()));
     let checked = folder.ok(&["check", "--pid", &pid()]);
-    assert!(checked.contains("looks sound from outside: 1 region, 1 buffer, 1 borrow, 1 attachment."), "{checked}");
+    assert!(checked.contains("is sound: 1 region, 1 chunk, 1 buffer, 1 borrow, 1 attachment."), "{checked}");
+    let reports = folder.json(&["check", "--pid", &pid(), "--json"]);
+    assert!(reports.as_array().unwrap().iter().any(|report| report["borrows"] == 1 && report["chunks"] == 1));
     let listed = folder.json(&["list", "--pid", &pid(), "--json"]);
     assert!(listed["heaps"].as_array().unwrap().iter().any(|entry| entry["id"] == heap.id()));
 }
@@ -267,6 +269,9 @@ fn holders_of_other_processes_and_languages_are_seen_and_the_dead_are_marked() {
     // Looking has changed nothing: the borrow is there until somebody who is attached recovers it.
     assert_eq!(folder.json(&["stats", "flights", "--json"])["borrows"].as_array().unwrap().len(), 1);
 
+    folder.ok(&["check", "flights", "--read-only"]);
+    assert_eq!(folder.json(&["stats", "flights", "--json"])["borrows"].as_array().unwrap().len(), 1);
+
     let text = folder.ok(&["check", "flights"]);
     assert!(
         text.contains("flights is sound") && text.contains("0 borrows"),
@@ -300,7 +305,14 @@ fn looking_and_checking_go_on_while_the_heap_changes() {
     std::thread::scope(|scope| {
         let threads = [scope.spawn(|| churn(&heap)), scope.spawn(|| churn(&heap)), scope.spawn(|| churn(&private))];
         for _ in 0..10 {
-            for arguments in [&["list"][..], &["stats"], &["viz"], &["check", "busy"], &["check", "--pid", &pid()]] {
+            for arguments in [
+                &["list"][..],
+                &["stats"],
+                &["viz"],
+                &["check", "busy"],
+                &["check", "--pid", &pid()],
+                &["check", "busy", "--read-only"],
+            ] {
                 folder.ok(arguments);
             }
             let json = folder.json(&["viz", "busy", "--json"]);
@@ -314,6 +326,57 @@ fn looking_and_checking_go_on_while_the_heap_changes() {
         }
     });
     assert!(folder.ok(&["check", "busy"]).contains("0 regions"));
+}
+
+#[test]
+fn viz_shows_every_name_of_a_buffer_and_of_a_region() {
+    let folder = Folder::new();
+    let heap = folder.heap("flights");
+    let frames = region(&heap, "frames");
+    let other = region(&heap, "other");
+    let [first, second] = [frames, other].map(|region| buffer(&heap, region, 1000));
+    for (name, handle) in
+        [("flights", first), ("flights-km", first), ("last", second), ("all", frames), ("any", frames)]
+    {
+        heap.publish(name, handle).unwrap();
+    }
+    let text = folder.ok(&["viz", "flights", "--width", "200"]);
+    let line = |handle: Handle| {
+        let found = text.lines().find(|line| line.split_whitespace().any(|word| word == handle.to_string()));
+        found.unwrap_or_else(|| panic!("{handle}: {text}"))
+    };
+    assert!(line(first).ends_with("published as flights, flights-km"), "{text}");
+    assert!(line(second).ends_with("published as last"), "{text}");
+    assert!(line(frames).contains("published as all, any  open"), "{text}");
+}
+
+#[test]
+fn check_from_outside_verifies_everything_and_changes_nothing() {
+    let folder = Folder::new();
+    let heap = folder.heap("flights");
+    let frames = region(&heap, "frames");
+    let bytes = buffer(&heap, frames, 1000);
+    let _lease = borrow(&heap, bytes, BorrowKind::Unique);
+    let before = std::fs::read(folder.file("flights")).unwrap();
+    let text = folder.ok(&["check", "flights", "--read-only"]);
+    assert_eq!(text, "flights is sound: 1 region, 1 chunk, 1 buffer, 1 borrow, 1 attachment.\n");
+    let path = folder.file("flights").display().to_string();
+    let report = folder.json(&["check", "--path", &path, "--read-only", "--json"]);
+    assert_eq!((&report["regions"], &report["borrows"], &report["attachments"]), (&1.into(), &1.into(), &1.into()));
+    assert!(before == std::fs::read(folder.file("flights")).unwrap(), "it has written to the heap");
+
+    // A slot's count of borrows that the ledger does not have.
+    let state = (u64::from(bytes.generation()) << 32).to_le_bytes();
+    let unique = before.windows(8).enumerate().filter(|(_, word)| word[4..] == state[4..] && word[3] & 0x80 != 0);
+    let places: Vec<usize> = unique.map(|(at, _)| at).filter(|at| at % 8 == 0).collect();
+    let [place] = places[..] else { panic!("the slot's state stands in {places:?}") };
+    use std::os::unix::fs::FileExt;
+    let file = std::fs::File::options().write(true).open(folder.file("flights")).unwrap();
+    file.write_all_at(&1u64.to_le_bytes()[..4], place as u64).unwrap();
+    let said = folder.fails(1, &["check", "flights", "--read-only"]);
+    assert!(said.contains("flights") && said.contains("Corrupt") && said.contains("the borrows of slot"), "{said}");
+    file.write_all_at(&before[place..place + 4], place as u64).unwrap();
+    folder.ok(&["check", "flights", "--read-only"]);
 }
 
 #[test]

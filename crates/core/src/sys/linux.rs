@@ -9,6 +9,7 @@ use std::time::Duration;
 
 pub(crate) use super::unix::{map_private, pid, unmap, user};
 use super::{ProcessId, unix};
+use crate::sync::kill_point;
 
 /// First of the liveness bytes: beyond every heap's data.
 const LIVENESS: i64 = 1 << 62;
@@ -41,6 +42,34 @@ pub(crate) fn anonymous_file(name: &str) -> io::Result<File> {
     }
     // SAFETY: the descriptor is new and nobody else's.
     Ok(File::from(unsafe { OwnedFd::from_raw_fd(fd) }))
+}
+
+/// A file of this user's in a folder that has no name yet; `None` where the file system or the lack of `/proc` forbids.
+pub(crate) fn nameless_file(folder: &Path) -> io::Result<Option<File>> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut options = File::options();
+    let file = options.read(true).write(true).mode(0o600).custom_flags(libc::O_TMPFILE).open(folder);
+    match file {
+        Ok(file) => Ok(own_link(&file).symlink_metadata().is_ok().then_some(file)),
+        // Kernels that do not know the flag open the folder, which cannot be written to.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EISDIR)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn own_link(file: &File) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
+}
+
+/// Gives a file its first name, which nothing else may have.
+pub(crate) fn link(file: &File, path: &Path) -> io::Result<()> {
+    use std::os::unix::ffi::OsStrExt;
+    let name = |path: &Path| std::ffi::CString::new(path.as_os_str().as_bytes()).map_err(io::Error::other);
+    let (from, to) = (name(&own_link(file))?, name(path)?);
+    // SAFETY: both names are live C strings.
+    let result =
+        unsafe { libc::linkat(libc::AT_FDCWD, from.as_ptr(), libc::AT_FDCWD, to.as_ptr(), libc::AT_SYMLINK_FOLLOW) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// The files in memory of a process whose name begins so.
@@ -80,9 +109,11 @@ pub(crate) fn reopen_mapped(base: NonNull<u8>) -> io::Result<(File, PathBuf)> {
 /// Allocates the pages of a range, so that a full folder is an error here and no signal later (H5).
 pub(crate) fn commit(file: &File, offset: u64, length: u64) -> io::Result<()> {
     loop {
+        kill_point();
         // SAFETY: plain system call on a descriptor that `file` keeps open.
         let result =
             unsafe { libc::fallocate(file.as_raw_fd(), libc::FALLOC_FL_KEEP_SIZE, offset as i64, length as i64) };
+        kill_point();
         if result == 0 {
             return Ok(());
         }
@@ -98,6 +129,7 @@ pub(crate) fn commit(file: &File, offset: u64, length: u64) -> io::Result<()> {
 /// # Safety
 /// Nobody uses the range.
 pub(crate) unsafe fn decommit(file: Option<&File>, base: NonNull<u8>, offset: u64, length: u64) -> io::Result<()> {
+    kill_point();
     let result = match file {
         Some(file) => {
             let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
@@ -109,7 +141,9 @@ pub(crate) unsafe fn decommit(file: Option<&File>, base: NonNull<u8>, offset: u6
             libc::madvise(base.as_ptr().add(offset as usize).cast(), length as usize, libc::MADV_DONTNEED)
         },
     };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    let result = if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) };
+    kill_point();
+    result
 }
 
 fn byte_lock(index: u16, kind: libc::c_int) -> libc::flock {
@@ -125,8 +159,10 @@ fn byte_lock(index: u16, kind: libc::c_int) -> libc::flock {
 /// Takes the liveness byte of an attachment for the life of this descriptor; false if another has it.
 pub(crate) fn take_liveness(file: &File, index: u16) -> io::Result<bool> {
     let lock = byte_lock(index, libc::F_WRLCK);
+    kill_point();
     // SAFETY: the lock is a live flock, the descriptor is open.
     if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &lock) } == 0 {
+        kill_point();
         return Ok(true);
     }
     let error = io::Error::last_os_error();
@@ -134,6 +170,13 @@ pub(crate) fn take_liveness(file: &File, index: u16) -> io::Result<bool> {
         Some(libc::EAGAIN | libc::EACCES) => Ok(false),
         _ => Err(error),
     }
+}
+
+/// Gives the liveness byte up before the descriptor is closed.
+pub(crate) fn release_liveness(file: &File, index: u16) {
+    let lock = byte_lock(index, libc::F_UNLCK);
+    // SAFETY: as above. It cannot fail on a byte that is held; if it did, closing the descriptor gives it up.
+    unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &lock) };
 }
 
 /// Whether some other descriptor holds the liveness byte.
@@ -169,7 +212,13 @@ fn has_exited(pid: u32) -> bool {
     // SAFETY: plain system calls; the descriptor is ours and closed by `OwnedFd`.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid as libc::pid_t, 0) };
     if fd < 0 {
-        return io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH);
+        let error = io::Error::last_os_error().raw_os_error();
+        // An old kernel, or a tool that runs the program, has no such call: then gone is gone.
+        // SAFETY: the signal 0 asks only.
+        return error == Some(libc::ESRCH)
+            || error == Some(libc::ENOSYS)
+                && unsafe { libc::kill(pid as libc::pid_t, 0) } != 0
+                && io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH);
     }
     // SAFETY: the descriptor is new and nobody else's.
     let fd = unsafe { OwnedFd::from_raw_fd(fd as RawFd) };
@@ -194,7 +243,10 @@ pub(crate) fn process_id() -> ProcessId {
     use std::os::unix::fs::MetadataExt;
     let namespace = std::fs::metadata("/proc/self/ns/pid").map(|m| m.ino()).unwrap_or(0);
     let pid = pid();
+    // A folder of processes that knows this one by another number is of another namespace, and tells of namesakes.
+    let own_proc = std::fs::read_link("/proc/self").is_ok_and(|link| link.as_os_str() == pid.to_string().as_str());
     match start_time(pid) {
+        _ if !own_proc => ProcessId { pid, start: 0, namespace: 0 },
         Ok(start) => ProcessId { pid, start, namespace },
         Err(_) => ProcessId { pid, start: 0, namespace: 0 },
     }
@@ -212,7 +264,8 @@ pub(crate) fn thread_id() -> u64 {
     (unsafe { libc::gettid() }) as u64
 }
 
-/// Ticks of 10 ms since the machine started, to about 4 ms.
+/// The moment (`packing::tick`), counted from the start of the machine.
+#[inline]
 pub(crate) fn ticks() -> u32 {
     unix::ticks_of(libc::CLOCK_MONOTONIC_COARSE)
 }
@@ -227,6 +280,8 @@ pub(crate) fn sleep_on(word: *const u32, value: u32, timeout: Duration) {
 
 /// Wakes all that sleep on the word, in every process.
 pub(crate) fn wake(word: *const u32) {
+    // Who dies here has changed the word and wakes nobody.
+    kill_point();
     // SAFETY: as above.
     unsafe { libc::syscall(libc::SYS_futex, word, libc::FUTEX_WAKE, i32::MAX, 0, 0, 0) };
 }
@@ -241,5 +296,36 @@ pub(crate) fn map_fork_wiped(size: usize) -> io::Result<NonNull<u8>> {
         unsafe { unmap(base, size) };
         return Err(error);
     }
+    #[cfg(weaveheap_leak_checks)]
+    {
+        unsafe extern "C" {
+            fn __lsan_register_root_region(start: *const libc::c_void, size: usize);
+        }
+        // Such memory holds pointers, and the leak detector looks at no mapping that it is not told of.
+        // SAFETY: the range is mapped, and never unmapped.
+        unsafe { __lsan_register_root_region(base.as_ptr().cast(), size) };
+    }
     Ok(base)
+}
+
+const PRIVATE_EXPEDITED: libc::c_int = 1 << 3;
+const REGISTER_PRIVATE_EXPEDITED: libc::c_int = 1 << 4;
+
+fn membarrier(command: libc::c_int) -> bool {
+    // SAFETY: plain system call; it touches no memory of the program.
+    unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
+}
+
+/// Prepares [`barrier`]; false where the system has none (an old kernel, a filter of system calls).
+pub(crate) fn register_barrier() -> bool {
+    membarrier(REGISTER_PRIVATE_EXPEDITED) && membarrier(PRIVATE_EXPEDITED)
+}
+
+/// Makes every running thread of this process pass a full barrier.
+pub(crate) fn barrier() {
+    if !membarrier(PRIVATE_EXPEDITED) {
+        // A registration that a fork lost.
+        membarrier(REGISTER_PRIVATE_EXPEDITED);
+        assert!(membarrier(PRIVATE_EXPEDITED), "membarrier worked before");
+    }
 }

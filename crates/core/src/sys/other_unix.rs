@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 use std::sync::Once;
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -33,6 +33,15 @@ pub(crate) fn map_read_only(_file: &File, _size: usize) -> io::Result<NonNull<u8
 
 pub(crate) fn anonymous_file(_name: &str) -> io::Result<File> {
     Err(lacking("heaps that other processes inspect need Linux"))
+}
+
+/// No file without a name is made here.
+pub(crate) fn nameless_file(_folder: &Path) -> io::Result<Option<File>> {
+    Ok(None)
+}
+
+pub(crate) fn link(_file: &File, _path: &Path) -> io::Result<()> {
+    Err(lacking("files without a name need Linux"))
 }
 
 pub(crate) fn anonymous_files_of(_process: u32, _name: &str) -> io::Result<Vec<File>> {
@@ -71,6 +80,8 @@ pub(crate) fn take_liveness(_file: &File, _index: u16) -> io::Result<bool> {
     Err(lacking("shared heaps need Linux"))
 }
 
+pub(crate) fn release_liveness(_file: &File, _index: u16) {}
+
 pub(crate) fn is_dead(_file: &File, _index: u16, _process: ProcessId, _own: ProcessId) -> bool {
     false
 }
@@ -90,7 +101,7 @@ pub(crate) fn thread_id() -> u64 {
     (unsafe { libc::pthread_self() }) as u64
 }
 
-/// Ticks of 10 ms of the system's monotonic clock.
+/// The moment (`packing::tick`) by the system's monotonic clock.
 pub(crate) fn ticks() -> u32 {
     unix::ticks_of(libc::CLOCK_MONOTONIC)
 }
@@ -140,3 +151,10 @@ pub(crate) fn map_fork_wiped(size: usize) -> io::Result<NonNull<u8>> {
         }
     }
 }
+
+/// No barrier on other threads' behalf is used here.
+pub(crate) fn register_barrier() -> bool {
+    false
+}
+
+pub(crate) fn barrier() {}

@@ -37,6 +37,7 @@ pub(crate) fn user() -> u32 {
     unsafe { libc::geteuid() }
 }
 
+#[inline]
 fn clock(id: libc::clockid_t) -> libc::timespec {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the pointer is to a live timespec; the clock ids used here exist on every system that this is built for.
@@ -44,8 +45,9 @@ fn clock(id: libc::clockid_t) -> libc::timespec {
     time
 }
 
-/// Ticks of 10 ms of a clock that all processes of the machine share.
+/// The moment (`packing::tick`) by a clock that all processes of the machine share.
+#[inline]
 pub(crate) fn ticks_of(id: libc::clockid_t) -> u32 {
     let time = clock(id);
-    (time.tv_sec as u64).wrapping_mul(100).wrapping_add(time.tv_nsec as u64 / 10_000_000) as u32
+    crate::layout::tick::new(time.tv_sec as u64, time.tv_nsec as u32)
 }

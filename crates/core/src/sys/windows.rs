@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::ptr::{self, NonNull};
 use std::time::Duration;
 
@@ -54,6 +54,15 @@ pub(crate) fn anonymous_file(_name: &str) -> io::Result<File> {
     Err(lacking("heaps that other processes inspect need Linux"))
 }
 
+/// No file without a name is made here.
+pub(crate) fn nameless_file(_folder: &Path) -> io::Result<Option<File>> {
+    Ok(None)
+}
+
+pub(crate) fn link(_file: &File, _path: &Path) -> io::Result<()> {
+    Err(lacking("files without a name need Linux"))
+}
+
 pub(crate) fn anonymous_files_of(_process: u32, _name: &str) -> io::Result<Vec<File>> {
     Err(lacking("inspection of another process needs Linux"))
 }
@@ -84,6 +93,8 @@ pub(crate) fn take_liveness(_file: &File, _index: u16) -> io::Result<bool> {
     Err(lacking("shared heaps need Linux"))
 }
 
+pub(crate) fn release_liveness(_file: &File, _index: u16) {}
+
 pub(crate) fn is_dead(_file: &File, _index: u16, _process: ProcessId, _own: ProcessId) -> bool {
     false
 }
@@ -107,10 +118,11 @@ pub(crate) fn thread_id() -> u64 {
     u64::from(unsafe { GetCurrentThreadId() })
 }
 
-/// Ticks of 10 ms since the machine started.
+/// The moment (`packing::tick`), counted from the start of the machine.
 pub(crate) fn ticks() -> u32 {
     // SAFETY: the call has no precondition.
-    (unsafe { GetTickCount64() } / 10) as u32
+    let milliseconds = unsafe { GetTickCount64() };
+    crate::layout::tick::new(milliseconds / 1000, (milliseconds % 1000) as u32 * 1_000_000)
 }
 
 /// Sleeps a little. Private heaps are used by one process, whose threads look again every few milliseconds.
@@ -124,3 +136,10 @@ pub(crate) fn wake(_word: *const u32) {}
 pub(crate) fn map_fork_wiped(size: usize) -> io::Result<NonNull<u8>> {
     map_private(size)
 }
+
+/// No barrier on other threads' behalf is used here.
+pub(crate) fn register_barrier() -> bool {
+    false
+}
+
+pub(crate) fn barrier() {}

@@ -89,6 +89,26 @@ fn leases_end_in_other_threads_than_they_began() {
 }
 
 #[test]
+fn ends_by_a_thread_new_to_a_draining_region_are_counted_there() {
+    for (heap, _folder) in heaps() {
+        let region = region(&heap);
+        let buffer = heap.alloc(region, 8, 64, Init::Zeroed).expect("room");
+        let last = heap.borrow(buffer, BorrowKind::Shared).expect("free");
+        let token = heap.borrow_raw(buffer, BorrowKind::Shared).expect("shared").token;
+        let lease = heap.borrow(buffer, BorrowKind::Shared).expect("shared");
+        heap.close_when_idle(region).expect("live");
+        std::thread::scope(|scope| {
+            scope.spawn(|| heap.end(token)).join().expect("no panic").expect("live");
+            scope.spawn(|| lease.end()).join().expect("no panic");
+        });
+        let counters = heap.region_info(region).expect("draining still").counters;
+        assert_eq!((counters.borrows_begun, counters.borrows_ended), (3, 2));
+        last.end();
+        assert_eq!(code(heap.region_info(region)), ErrorCode::StaleHandle);
+    }
+}
+
+#[test]
 fn two_ends_of_one_token_in_two_threads_succeed_once() {
     let heap = Heap::private().expect("a heap");
     let buffer = heap.alloc(region(&heap), 8, 64, Init::Zeroed).expect("room");
@@ -276,6 +296,7 @@ fn statistics_are_whole_while_threads_work() {
     let (heap, _folder) = heaps().pop().expect("one");
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        let _stop = Stop(&done);
         for _ in 0..3 {
             scope.spawn(|| {
                 while !done.load(Ordering::Relaxed) {
@@ -298,9 +319,17 @@ fn statistics_are_whole_while_threads_work() {
             last = counters.borrows_begun;
             heap.check().expect("a sound heap, also while threads work");
         }
-        done.store(true, Ordering::Relaxed);
     });
     assert!(heap.snapshot().expect("a snapshot").counters.borrows_begun > 0);
+}
+
+/// Lets the workers of a scope go, also when its test fails.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 #[test]
@@ -375,4 +404,64 @@ fn guards_read_write_and_check_text() {
     assert_eq!(code(buffer.borrow_unique()), ErrorCode::Denied);
     buffer.free().expect("nothing is borrowed");
     assert_eq!(region.info().expect("open").buffers, 0);
+}
+
+#[test]
+fn busy_heap_is_sound_whenever_it_is_checked() {
+    for (heap, _folder) in heaps() {
+        let region = region(&heap);
+        // Borrows go on while a check walks past these.
+        for _ in 0..20_000 {
+            heap.alloc(region, 0, 64, Init::Uninit).expect("room");
+        }
+        let buffers = [8, 8].map(|length| heap.alloc(region, length, 64, Init::Zeroed).expect("room"));
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let (heap, buffers, over) = (&heap, &buffers, &over);
+                scope.spawn(move || {
+                    while !over.load(Ordering::Relaxed) {
+                        let leases: Vec<_> =
+                            (0..3).map(|_| heap.borrow(buffers[0], BorrowKind::Shared).expect("shared")).collect();
+                        drop(heap.borrow(buffers[1], BorrowKind::Unique));
+                        let own = heap.alloc(region, 100 * thread, 64, Init::Uninit).expect("room");
+                        drop(heap.borrow(own, BorrowKind::Unique).expect("nobody else has it"));
+                        heap.free(own).expect("nothing is borrowed");
+                        drop(leases);
+                    }
+                });
+            }
+            let checked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                for look in 0..80 {
+                    let found = heap.check().unwrap_or_else(|error| panic!("look {look}: {error}"));
+                    assert!(found.buffers >= 2, "{found:?}");
+                }
+                #[cfg(target_os = "linux")]
+                if let Some(path) = heap.path() {
+                    let inspector = weaveheap_core::Inspector::open_path(path).expect("a heap");
+                    for look in 0..10 {
+                        inspector.check().unwrap_or_else(|error| panic!("look {look} from outside: {error}"));
+                    }
+                }
+            }));
+            over.store(true, Ordering::Relaxed);
+            checked.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        });
+        assert_eq!(heap.check().expect("sound").borrows, 0);
+    }
+}
+
+#[test]
+fn freed_slots_of_one_size_do_not_make_another_size_take_memory_anew() {
+    let heap = Heap::private().expect("a heap");
+    let region = region(&heap);
+    // The region has freed slots of the larger size that no thread has, and none of the smaller one.
+    let larger: Vec<Handle> = (0..2_000).map(|_| heap.alloc(region, 128, 64, Init::Uninit).expect("room")).collect();
+    larger.into_iter().for_each(|buffer| heap.free(buffer).expect("live"));
+    let before = heap.region_info(region).expect("open").reserved;
+    for _ in 0..2_000 {
+        heap.alloc(region, 64, 64, Init::Uninit).expect("room");
+    }
+    let taken = heap.region_info(region).expect("open").reserved - before;
+    assert!(taken <= 4 * 2_000 * 64, "2,000 buffers of 64 bytes took {taken} bytes");
 }

@@ -136,7 +136,9 @@ fn opens_as(image: &[u8], folder: &TempDir) -> Result<(), ErrorCode> {
     let path = folder.join("opened");
     std::fs::write(&path, image).expect("ours");
     // SAFETY: nobody else uses the file.
-    let opened = unsafe { Heap::options().open_path(&path) }.map(drop).map_err(|error| error.code());
+    let opened = unsafe { Heap::options().open_path(&path) };
+    // A heap that opens is sound.
+    let opened = opened.and_then(|heap| heap.check()).map(drop).map_err(|error| error.code());
     std::fs::remove_file(&path).expect("ours");
     opened
 }
@@ -156,6 +158,7 @@ fn every_flipped_byte_of_the_identity_is_refused() {
             }
         }
     }
+    assert_eq!(opens_as(&image, &folder), Ok(()));
 }
 
 #[test]
@@ -216,6 +219,7 @@ fn truncated_files_are_refused() {
     }
     let longer = [image.clone(), vec![0; 4096]].concat();
     assert!(matches!(opens_as(&longer, &folder), Err(ErrorCode::Incompatible | ErrorCode::Corrupt)));
+    assert_eq!(opens_as(&image, &folder), Ok(()));
 }
 
 /// A plain generator of numbers: the same in every run.
@@ -265,7 +269,9 @@ fn file_cut_short_under_an_attached_process_does_not_kill_the_next() {
     let opened = unsafe { Heap::options().open_path(&shared.path) };
     assert!(matches!(code(opened), ErrorCode::Incompatible | ErrorCode::Corrupt));
     file.set_len(length).expect("ours");
-    open(&shared.path).detach().expect("nothing is borrowed");
+    let again = open(&shared.path);
+    again.check().expect("a sound heap");
+    again.detach().expect("nothing is borrowed");
 }
 
 #[test]

@@ -7,9 +7,11 @@ mod handle;
 mod heap;
 mod limits;
 mod model;
+mod panic;
 mod region;
 mod rules;
 mod support;
+mod tables;
 
 #[cfg(target_os = "linux")]
 mod file;
@@ -17,6 +19,8 @@ mod file;
 mod fork;
 #[cfg(target_os = "linux")]
 mod inspect;
+#[cfg(target_os = "linux")]
+mod memory;
 #[cfg(target_os = "linux")]
 mod process;
 #[cfg(target_os = "linux")]

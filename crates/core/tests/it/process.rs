@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use weaveheap_core::{BorrowKind, ErrorCode, Handle, Heap, Init, RegionOptions};
 
 use crate::second::Second;
-use crate::support::{SharedHeap, code, wait_for};
+use crate::support::{SharedHeap, TempDir, code, wait_for};
 
 struct Pair {
     shared: SharedHeap,
@@ -275,6 +275,27 @@ fn processes_killed_anywhere_leave_a_usable_heap() {
     heap.check().expect("a sound heap");
     assert_eq!(heap.snapshot().expect("a snapshot").borrows, []);
     heap.close(region).expect("nothing is left borrowed");
+}
+
+#[test]
+fn killed_creator_leaves_a_whole_heap_or_nothing() {
+    let folder = TempDir::new();
+    for round in 0..12 {
+        let mut second = Second::start("create", &[&folder.path().to_string_lossy()]);
+        assert_eq!(second.hear(), "ready");
+        std::thread::sleep(Duration::from_micros(4000 + round * 170));
+        second.kill();
+        for entry in std::fs::read_dir(folder.path()).expect("the folder") {
+            let path = entry.expect("an entry").path();
+            assert!(
+                path.file_name().expect("a name").to_string_lossy().starts_with("heap"),
+                "{} is left",
+                path.display()
+            );
+            crate::support::open(&path).check().expect("a sound heap");
+            Heap::remove_path(&path).expect("it is there");
+        }
+    }
 }
 
 #[test]

@@ -23,6 +23,7 @@ fn second_process() {
         "obey" => obey(arguments.first().map(Path::new)),
         "count" => count(Path::new(arguments[0]), arguments[1].parse().expect("a number")),
         "images" => crate::file::use_images(),
+        "create" => create(Path::new(arguments[0])),
         "churn" => churn(Path::new(arguments[0])),
         _ => std::process::exit(2),
     }
@@ -151,6 +152,17 @@ fn churn(path: &Path) {
             let _ = heap.alloc(own, 100, 64, Init::Zeroed);
             let _ = heap.close(own);
         }
+    }
+}
+
+/// Makes heaps and removes them for ever.
+fn create(folder: &Path) {
+    say("ready");
+    for number in 0_u64.. {
+        let path = folder.join(format!("heap{number}"));
+        // SAFETY: as in `obey`.
+        drop(unsafe { Heap::options().limit(4 << 20).create_path(&path) }.expect("a new name"));
+        Heap::remove_path(&path).expect("it is there");
     }
 }
 

@@ -127,3 +127,40 @@ fn every_reachable_error_code_is_expected_by_a_case() {
         assert_eq!(expected, !elsewhere.contains(&code.name()), "{}", code.name());
     }
 }
+
+/// What a step of each operation gives, as the table in the README says: the kinds of its expectation, none if it gives
+/// nothing that could be compared.
+fn kinds_of_results() -> BTreeMap<String, Vec<String>> {
+    let readme = std::fs::read_to_string(root().join("conformance/README.md")).expect("the format's description");
+    let quoted = |cell: &str| -> Vec<String> { cell.split('`').skip(1).step_by(2).map(str::to_owned).collect() };
+    let rows = readme.lines().skip_while(|line| *line != "| do | keys | what it does | result |").skip(2);
+    let rows = rows.map_while(|line| line.strip_prefix("| ")?.strip_suffix('|'));
+    rows.flat_map(|row| {
+        let cells: Vec<&str> = row.split(" | ").collect();
+        assert_eq!(cells.len(), 4, "{row}");
+        let kinds = quoted(cells[3]);
+        quoted(cells[0]).into_iter().map(move |operation| (operation, kinds.clone()))
+    })
+    .collect()
+}
+
+#[test]
+fn every_result_is_expected_and_nothing_else() {
+    let kinds = kinds_of_results();
+    assert!(kinds["lookup"] == ["handle"] && kinds["read"] == ["hex", "text"] && kinds["alloc"].is_empty());
+    for path in json_files(&root().join("conformance/cases")) {
+        let content = std::fs::read_to_string(&path).expect("a file");
+        let case: serde_json::Value = serde_json::from_str(&content).expect("JSON");
+        for step in case["steps"].as_array().expect("a list") {
+            let operation = step["do"].as_str().expect("a text");
+            let kinds =
+                kinds.get(operation).unwrap_or_else(|| panic!("{}: the README lacks {operation}", path.display()));
+            let expected = step["expect"].as_object().and_then(|expect| expect.keys().next()).map(String::as_str);
+            let right = match expected {
+                None => kinds.is_empty(),
+                Some(kind) => kind == "error" || kinds.iter().any(|known| known == kind),
+            };
+            assert!(right, "{}: {step} expects {expected:?}, its result is {kinds:?}", path.display());
+        }
+    }
+}

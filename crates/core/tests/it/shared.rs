@@ -65,6 +65,7 @@ fn folder_that_others_may_touch_is_refused() {
     assert_eq!(second.ask("open one"), "Denied");
     set_mode(&folder.join("one"), 0o600);
     assert_eq!(second.ask("open one"), "ok");
+    assert_eq!(second.ask("check"), "ok");
     second.finish();
 }
 
@@ -90,6 +91,7 @@ fn links_and_files_are_no_folder() {
     assert_eq!(second.ask("open alias"), "Denied");
     assert_eq!(second.ask("create alias"), "AlreadyExists");
     assert_eq!(second.ask("open real"), "ok");
+    assert_eq!(second.ask("check"), "ok");
     second.finish();
 }
 
@@ -105,9 +107,11 @@ fn folder_of_another_user_is_refused() {
         Err(_) => std::path::PathBuf::from("/"),
     };
     let mut second = in_folder(&theirs);
+    assert_eq!(second.ask("private"), "ok");
     for order in ["create one", "open one", "remove one", "list"] {
         assert_eq!(second.ask(order), "Denied", "{order}");
     }
+    assert_eq!(second.ask("check"), "ok", "the heap that it has stands");
     second.finish();
 }
 
@@ -246,6 +250,31 @@ fn trim_gives_memory_back_to_the_system() {
     let region = heap.create_region(&RegionOptions::new()).expect("a region");
     let buffer = heap.alloc(region, length, 64, Init::Zeroed).expect("the room is there again");
     assert!(heap.borrow(buffer, BorrowKind::Shared).expect("live").as_slice().iter().all(|byte| *byte == 0));
+}
+
+#[test]
+fn trim_gives_back_what_a_dead_process_had_allocated_and_nobody_knows_of() {
+    const MIB: u64 = 1 << 20;
+    let allocated = |path: &std::path::Path| {
+        std::os::unix::fs::MetadataExt::blocks(&std::fs::metadata(path).expect("a file")) * 512
+    };
+    let shared = SharedHeap::new();
+    let heap = &shared.heap;
+    let region = heap.create_region(&RegionOptions::new()).expect("a region");
+    let first = heap.alloc(region, 4 * MIB, 64, Init::Zeroed).expect("a buffer");
+    let second = heap.alloc(region, 4 * MIB, 64, Init::Zeroed).expect("a buffer");
+    let [first_at, second_at] = [first, second].map(|buffer| heap.buffer_info(buffer).expect("it lives").offset);
+    heap.free(first).expect("nothing is borrowed");
+    heap.trim().expect("attached");
+    let before = allocated(&shared.path);
+    // Who dies between allocating pages in the file and writing it down leaves this: between buffers, and at the end.
+    crate::system::allocate(&shared.path, first_at, 4 * MIB);
+    crate::system::allocate(&shared.path, second_at.max(first_at) + 64 * MIB, 32 * MIB);
+    assert!(allocated(&shared.path) >= before + 36 * MIB);
+    heap.trim().expect("attached");
+    assert!(allocated(&shared.path) < before + MIB, "the file still holds what is nobody's");
+    assert_eq!(heap.buffer_info(second).expect("it lives").offset, second_at);
+    heap.check().expect("a sound heap");
 }
 
 #[test]

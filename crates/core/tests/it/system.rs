@@ -21,6 +21,18 @@ pub fn thread_time() -> std::time::Duration {
     std::time::Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
+/// Allocates pages of a file, as a process does that takes memory of a heap.
+pub fn allocate(path: &std::path::Path, offset: u64, length: u64) {
+    use std::os::fd::AsRawFd;
+
+    let file = std::fs::File::options().write(true).open(path).expect("a file");
+    // SAFETY: plain system call on a descriptor that `file` keeps open.
+    let result = unsafe {
+        libc::fallocate(file.as_raw_fd(), libc::FALLOC_FL_KEEP_SIZE, offset as libc::off_t, length as libc::off_t)
+    };
+    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+}
+
 /// Puts a file system of 2 MiB over this folder, for this thread and its children alone.
 pub fn mount_small_folder(folder: &std::path::Path) {
     use std::ffi::CString;

@@ -154,3 +154,4 @@ class CheckReport(TypedDict):
     buffers: int
     borrows: int
     attachments: int
+    lost: int

@@ -127,6 +127,10 @@ impl<'a> Suite<'a> {
                 let mut command = Command::new(self.valgrind.as_ref().context("valgrind is missing")?);
                 command.args(["-q", "--error-exitcode=99", "--leak-check=full", "--fair-sched=yes"]);
                 command.args(["--errors-for-leak-kinds=definite,indirect", "--show-leak-kinds=definite,indirect"]);
+                command.arg(format!(
+                    "--suppressions={}",
+                    self.ctx.root().join("crates/capi/tests/c/valgrind.supp").display()
+                ));
                 command.arg(binary).env(SMALL.0, SMALL.1);
                 command
             }

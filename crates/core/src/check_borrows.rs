@@ -1,0 +1,175 @@
+//! Borrows, for `check`: whether the states of slots say what the ledger says, while others begin and end borrows.
+//!
+//! The ledger is read twice, and the states in between. An entry that was held at both readings, in one life, was held all
+//! the time, and its slot's state had to say so. One that was beginning or ending, or that changed from one reading to the
+//! other, may have been in the state or not. So a state is sound if it counts at least the former and at most both,
+//! however busy the heap is and wherever a process was stopped; in a heap at rest this is exact.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::error::Result;
+use crate::layout::*;
+use crate::ledger::{self, Seen};
+use crate::segment::{Segment, corrupt};
+
+/// One reading of the ledger: the word of each entry, and what it is about unless it is free.
+pub(crate) struct Reading(HashMap<u32, (u64, Option<Seen>)>);
+
+impl Reading {
+    pub(crate) fn take(segment: &Segment) -> Result<Reading> {
+        let mut entries = HashMap::new();
+        ledger::each_entry(segment, |at, record, attachment, entry| {
+            let word = entry.word.acquire();
+            let seen = ledger::read(entry, at, record, attachment);
+            // One that changed meanwhile has no word: it is as no other reading has it.
+            if seen.map_or(phase::of(word) == phase::FREE, |seen| seen.word == word) {
+                entries.insert(at, (word, seen));
+            }
+            Ok(())
+        })?;
+        Ok(Reading(entries))
+    }
+
+    /// How many borrows are held.
+    pub(crate) fn held(&self) -> u64 {
+        self.0.values().filter(|(_, seen)| seen.is_some_and(|seen| seen.phase() == phase::HELD)).count() as u64
+    }
+
+    /// What stayed as it was from this reading to a later one.
+    pub(crate) fn until(&self, later: &Reading) -> Borrows {
+        let mut borrows = Borrows::default();
+        borrows.changed.extend(later.0.keys().filter(|at| !self.0.contains_key(at)));
+        for (at, (word, seen)) in &self.0 {
+            if later.0.get(at).is_none_or(|(now, _)| now != word) {
+                borrows.changed.insert(*at);
+            } else if let Some(seen) = seen {
+                borrows.slots.entry(seen.slot).or_default().push(*seen);
+            }
+        }
+        borrows
+    }
+}
+
+/// What two readings of the ledger say of the time between them.
+#[derive(Default)]
+pub(crate) struct Borrows {
+    /// Entries that stayed in one phase of one life, by the slot that they are about.
+    slots: HashMap<u32, Vec<Seen>>,
+    /// Entries that changed: each may have been about any slot.
+    changed: HashSet<u32>,
+}
+
+impl Borrows {
+    /// Checks a slot that lived between the readings and had this state.
+    pub(crate) fn check_live(&self, slot: u32, state: u64) -> Result<()> {
+        let (mut shared, mut unique, mut moving, mut owner) = (0_u64, None, self.changed.len() as u64, false);
+        let entry = (state & state::COUNT) as u32;
+        for seen in self.slots.get(&slot).into_iter().flatten() {
+            let of_this_life = seen.handle.generation() == state::generation(state);
+            if seen.phase() != phase::HELD {
+                moving += u64::from(of_this_life && !seen.is_unique());
+            } else if !of_this_life {
+                let generation = seen.handle.generation();
+                return Err(corrupt(format!("slot {slot} is borrowed in generation {generation}, which it has not")));
+            } else if seen.is_unique() {
+                unique = Some(seen.index);
+            } else {
+                shared += 1;
+            }
+            owner |= of_this_life && seen.is_unique() && seen.index == entry;
+        }
+        let agree = if state & state::UNIQUE != 0 {
+            shared == 0 && unique.is_none_or(|unique| unique == entry) && (owner || self.changed.contains(&entry))
+        } else {
+            unique.is_none() && (shared..=shared + moving).contains(&(state & state::COUNT))
+        };
+        if agree {
+            return Ok(());
+        }
+        Err(corrupt(format!(
+            "the borrows of slot {slot} are not those of its state (state {state:#x}, {shared} shared, unique {unique:?})"
+        )))
+    }
+
+    /// Checks the entries that are about slots which did not live between the readings.
+    pub(crate) fn check_rest(&self, segment: &Segment, lived: impl Fn(u32) -> bool) -> Result<()> {
+        for (slot, entries) in &self.slots {
+            let Some(seen) = entries.iter().find(|seen| seen.phase() == phase::HELD) else { continue };
+            if *slot != seen.handle.index() || segment.get::<Slot>(*slot).is_none() {
+                return Err(corrupt(format!("ledger entry {} is about slot {slot} and {}", seen.index, seen.handle)));
+            }
+            if !lived(*slot) {
+                return Err(corrupt(format!("slot {slot} is free and borrowed")));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::attachment::Attachment;
+    use crate::error::ErrorCode;
+    use crate::handle::Handle;
+    use crate::heap::{HeapOptions, Init};
+    use crate::snapshot::BorrowKind;
+
+    fn heap() -> (Arc<Attachment>, Handle) {
+        let heap = Attachment::private(HeapOptions::new()).expect("a heap");
+        let region = heap.region_create("", None).expect("a region");
+        let buffer = heap.alloc(region, 8, 64, Init::Zeroed).expect("a buffer");
+        (heap, buffer)
+    }
+
+    fn code(heap: &Attachment) -> ErrorCode {
+        heap.check().expect_err("damaged").code()
+    }
+
+    #[test]
+    fn a_borrow_that_stands_still_while_it_begins_or_ends_is_sound() {
+        let (heap, buffer) = heap();
+        let slot = heap.segment.record::<Slot>(buffer.index()).expect("a slot");
+        let free = slot.state.acquire();
+        for kind in [BorrowKind::Shared, BorrowKind::Unique] {
+            let borrow = heap.borrow_raw(buffer, kind).expect("it is free");
+            let entry = heap.segment.record::<Entry>(borrow.token.index()).expect("an entry");
+            let (held, state) = (entry.word.acquire(), slot.state.acquire());
+            for phase in [phase::BEGIN, phase::END] {
+                entry.word.set_release(phase::with(held, phase));
+                for state in [state, free] {
+                    slot.state.set_release(state);
+                    heap.check().unwrap_or_else(|error| panic!("{kind:?} in phase {phase}, state {state:#x}: {error}"));
+                }
+            }
+            entry.word.set_release(held);
+            assert_eq!(code(&heap), ErrorCode::Corrupt, "{kind:?}: held, and not in the state");
+            slot.state.set_release(state);
+            assert_eq!(heap.check().expect("as it was").borrows, 1);
+            heap.end_token(borrow.token).expect("it is held");
+        }
+    }
+
+    #[test]
+    fn a_state_that_no_entry_explains_is_damage() {
+        let (heap, buffer) = heap();
+        let slot = heap.segment.record::<Slot>(buffer.index()).expect("a slot");
+        let borrow = heap.borrow_raw(buffer, BorrowKind::Shared).expect("it is free");
+        let held = slot.state.acquire();
+        let next = state::of(state::generation(held).wrapping_add(2)) | 1;
+        let unique = held & !state::COUNT | state::UNIQUE | u64::from(borrow.token.index());
+        for state in [held + 1, held - 1, unique, held | state::FREE, next] {
+            slot.state.set_release(state);
+            assert_eq!(code(&heap), ErrorCode::Corrupt, "state {state:#x}, which was {held:#x}");
+        }
+        slot.state.set_release(held);
+        heap.check().expect("as it was");
+        heap.end_token(borrow.token).expect("it is held");
+        slot.state.set_release(held & !state::COUNT | state::UNIQUE | u64::from(borrow.token.index()));
+        assert_eq!(code(&heap), ErrorCode::Corrupt, "unique by an entry that is free");
+        slot.state.set_release(held - 1);
+        heap.check().expect("as it was");
+    }
+}

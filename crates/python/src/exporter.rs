@@ -1,0 +1,256 @@
+//! `Exporter`: what a buffer and a view have in common, which is how others get their bytes (V3): the buffer protocol,
+//! NumPy, DLPack, Arrow, pickle, copies, and comparing. `Buffer` and `View` derive from it.
+
+use std::ffi::{c_int, c_void};
+use std::sync::Arc;
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyAny, PyBytes, PyMemoryView, PyString, PyType};
+use weaveheap_core::{BorrowKind, CopyReason, Error, ErrorCode, Handle, Heap, Token};
+
+use crate::border::guard;
+use crate::error::Res;
+use crate::export::{self, Hold};
+use crate::window::{Use, Window};
+use crate::{arrow, dlpack};
+
+/// What the bytes of an object are reached by.
+enum Origin {
+    /// A buffer: each consumer has a borrow of its own, shared.
+    Buffer(Heap, Handle),
+    /// A view: each consumer is a use of its borrow.
+    View(Arc<Window>),
+}
+
+/// The base of `Buffer` and `View`: consumers of their bytes.
+#[pyclass(frozen, subclass, name = "_Exporter", module = "weaveheap._native")]
+pub struct PyExporter {
+    origin: Origin,
+    /// What consumers of the buffer protocol are shown; it stays in place as long as the object lives.
+    shape: [isize; 1],
+}
+
+impl PyExporter {
+    /// The base of a buffer.
+    pub fn of_buffer(heap: Heap, handle: Handle, length: u64) -> PyExporter {
+        PyExporter { origin: Origin::Buffer(heap, handle), shape: [isize::try_from(length).unwrap_or(isize::MAX)] }
+    }
+
+    /// The base of a view.
+    pub fn of_view(window: Arc<Window>) -> PyExporter {
+        let shape = [isize::try_from(window.len()).unwrap_or(isize::MAX)];
+        PyExporter { origin: Origin::View(window), shape }
+    }
+
+    /// The bytes for the length of a call.
+    pub fn hold(&self) -> Res<Hold> {
+        match &self.origin {
+            Origin::Buffer(heap, handle) => Ok(Hold::Lease(heap.borrow(*handle, BorrowKind::Shared)?)),
+            Origin::View(window) => Ok(Hold::Use(window.enter()?)),
+        }
+    }
+
+    /// The bytes for a native consumer: a borrow that begins here is counted as a view.
+    fn counted_hold(&self) -> Res<Hold> {
+        let hold = self.hold()?;
+        if let Hold::Lease(lease) = &hold {
+            lease.count_view();
+        }
+        Ok(hold)
+    }
+
+    fn count_copy(&self, reason: CopyReason, bytes: usize) {
+        let (heap, handle) = match &self.origin {
+            Origin::Buffer(heap, handle) => (heap, *handle),
+            Origin::View(window) => (window.heap(), window.handle()),
+        };
+        heap.count_copy(handle, reason, bytes as u64);
+    }
+
+    fn handle(&self) -> Handle {
+        match &self.origin {
+            Origin::Buffer(_, handle) => *handle,
+            Origin::View(window) => window.handle(),
+        }
+    }
+
+    fn copied<'py>(&self, py: Python<'py>, reason: CopyReason) -> Res<Bound<'py, PyBytes>> {
+        let hold = self.hold()?;
+        let bytes = hold.to_bytes(py)?;
+        self.count_copy(reason, hold.len());
+        Ok(bytes)
+    }
+}
+
+#[pymethods]
+impl PyExporter {
+    /// The bytes as text, copied (counted as `export`). `InvalidUtf8` if they are none.
+    fn text<'py>(&self, py: Python<'py>) -> Res<Bound<'py, PyString>> {
+        guard(|| {
+            let hold = self.hold()?;
+            let text = text_of(py, &hold, self.handle())?;
+            self.count_copy(CopyReason::Export, hold.len());
+            Ok(text)
+        })
+    }
+
+    /// A copy of the bytes, counted as `export`.
+    fn __bytes__<'py>(&self, py: Python<'py>) -> Res<Bound<'py, PyBytes>> {
+        guard(|| self.copied(py, CopyReason::Export))
+    }
+
+    /// True if the other has the same bytes: a buffer, a view, `bytes`, anything with contiguous bytes.
+    fn __eq__(&self, other: &Bound<'_, PyAny>) -> Res<Py<PyAny>> {
+        guard(|| self.compare(other, true))
+    }
+
+    fn __ne__(&self, other: &Bound<'_, PyAny>) -> Res<Py<PyAny>> {
+        guard(|| self.compare(other, false))
+    }
+
+    /// Refuses: NumPy asks for it only when the buffer protocol has refused, and what follows would be a silent copy.
+    #[pyo3(signature = (dtype=None, *, copy=None))]
+    fn __array__(&self, dtype: Option<&Bound<'_, PyAny>>, copy: Option<&Bound<'_, PyAny>>) -> Res<Py<PyAny>> {
+        let _whatever_is_asked = (dtype, copy);
+        guard(|| export::refuse_copy(self.hold()))
+    }
+
+    /// DLPack: a tensor of bytes that holds a borrow as long as its consumer does; read-only if the borrow is shared.
+    #[pyo3(signature = (*, stream=None, max_version=None, dl_device=None, copy=None))]
+    fn __dlpack__(
+        &self,
+        py: Python<'_>,
+        stream: Option<&Bound<'_, PyAny>>,
+        max_version: Option<(u32, u32)>,
+        dl_device: Option<(i32, i32)>,
+        copy: Option<bool>,
+    ) -> Res<Py<PyAny>> {
+        guard(|| {
+            dlpack::check(dl_device, copy, stream)?;
+            dlpack::capsule(py, self.counted_hold()?, max_version)
+        })
+    }
+
+    /// The DLPack device: the CPU.
+    fn __dlpack_device__(&self) -> (i32, i32) {
+        dlpack::DEVICE
+    }
+
+    /// The Arrow C data interface: an array of `uint8` that holds a borrow as long as its consumer does.
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_array__(
+        &self,
+        py: Python<'_>,
+        requested_schema: Option<&Bound<'_, PyAny>>,
+    ) -> Res<(Py<PyAny>, Py<PyAny>)> {
+        // The specification lets a producer leave a requested schema to the consumer's cast.
+        let _left_to_the_consumer = requested_schema;
+        guard(|| arrow::pair(py, self.counted_hold()?))
+    }
+
+    /// Pickles as a read-only `memoryview`: with protocol 5 the bytes go out of band when the pickler has a
+    /// `buffer_callback`, without a copy; before protocol 5 they are copied (counted as `serialize`).
+    fn __reduce_ex__<'py>(slf: &Bound<'py, Self>, protocol: i32) -> Res<(Bound<'py, PyType>, (Bound<'py, PyAny>,))> {
+        guard(|| {
+            let py = slf.py();
+            let content = if protocol >= 5 {
+                py.import("pickle")?.getattr("PickleBuffer")?.call1((slf,))?
+            } else {
+                slf.get().copied(py, CopyReason::Serialize)?.into_any()
+            };
+            Ok((py.get_type::<PyMemoryView>(), (content,)))
+        })
+    }
+
+    unsafe fn __getbuffer__(slf: Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> Res<()> {
+        // SAFETY: Python gives a view to be filled; `obj` has to be null when it is not.
+        unsafe { (*view).obj = std::ptr::null_mut() };
+        guard(|| {
+            let exporter = slf.get();
+            let writable = flags & ffi::PyBUF_WRITABLE == ffi::PyBUF_WRITABLE;
+            let (pointer, readonly, internal) = match &exporter.origin {
+                Origin::Buffer(heap, handle) => {
+                    let borrow = heap.begin_view(*handle, BorrowKind::Shared)?;
+                    if writable || borrow.length != exporter.shape[0].unsigned_abs() {
+                        // SAFETY: begun above, and nobody has its bytes.
+                        unsafe { heap.end_view(borrow.token) };
+                        return Err(if writable { read_only() } else { other_length(*handle) });
+                    }
+                    (borrow.pointer, true, borrow.token.to_bits() as *mut c_void)
+                }
+                Origin::View(window) => {
+                    let part = window.enter()?;
+                    if writable && part.is_readonly() {
+                        return Err(read_only());
+                    }
+                    (part.pointer(), part.is_readonly(), part.into_raw())
+                }
+            };
+            let owner = slf.clone().into_any();
+            // SAFETY: the view is Python's; the bytes stay until the release of `internal`, and the shape is a field of
+            // the object, which does not move.
+            unsafe { export::fill(owner, view, flags, pointer, readonly, &exporter.shape, internal) };
+            Ok(())
+        })
+    }
+
+    unsafe fn __releasebuffer__(&self, view: *mut ffi::Py_buffer) {
+        // SAFETY: Python releases what `__getbuffer__` filled, once; `internal` is cleared, so that it is ended once.
+        let internal = unsafe { std::mem::replace(&mut (*view).internal, std::ptr::null_mut()) };
+        if internal.is_null() {
+            return;
+        }
+        match &self.origin {
+            // SAFETY: `__getbuffer__` of this object has begun it, and its consumer has let go.
+            Origin::Buffer(heap, _) => unsafe { heap.end_view(Token::from_bits(internal as u64)) },
+            // SAFETY: `__getbuffer__` of this object has put it there.
+            Origin::View(_) => drop(unsafe { Use::from_raw(internal) }),
+        }
+    }
+}
+
+// A token goes through a pointer of the buffer protocol.
+const _: () = assert!(size_of::<*mut c_void>() >= size_of::<Token>());
+
+impl PyExporter {
+    /// `==` and `!=` by content. A refusal to borrow is raised: bytes that cannot be seen are neither equal nor unequal.
+    fn compare(&self, other: &Bound<'_, PyAny>, equal: bool) -> Res<Py<PyAny>> {
+        let py = other.py();
+        // SAFETY: a type without the slot is fine for this check.
+        if unsafe { ffi::PyObject_CheckBuffer(other.as_ptr()) } == 0 {
+            return Ok(py.NotImplemented());
+        }
+        let same = export::equals(&self.hold()?, other)?;
+        Ok((same == equal).into_pyobject(py).map_err(PyErr::from)?.to_owned().into_any().unbind())
+    }
+}
+
+fn read_only() -> crate::error::Fault {
+    let message = "A shared borrow is read-only. Ask for a writable view with `borrow_unique()`.";
+    Error::with_message(ErrorCode::Denied, message).into()
+}
+
+fn other_length(handle: Handle) -> crate::error::Fault {
+    Error::with_message(ErrorCode::Corrupt, "The buffer has not the length that it was made with.").about(handle).into()
+}
+
+/// The bytes of a hold as text.
+fn text_of<'py>(py: Python<'py>, hold: &Hold, handle: Handle) -> Res<Bound<'py, PyString>> {
+    let own;
+    let bytes = if hold.is_readonly() {
+        // SAFETY: the hold keeps the bytes, and nobody writes under a shared borrow.
+        unsafe { std::slice::from_raw_parts(hold.pointer().cast_const(), hold.len()) }
+    } else {
+        // A NumPy array of the same borrow may be written by another thread: what is validated must stay as it is.
+        own = hold.to_bytes(py)?;
+        own.as_bytes()
+    };
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Ok(PyString::new(py, text)),
+        Err(error) => {
+            let message = format!("The bytes are UTF-8 only up to offset {}.", error.valid_up_to());
+            Err(Error::with_message(ErrorCode::InvalidUtf8, message).about(handle).into())
+        }
+    }
+}
