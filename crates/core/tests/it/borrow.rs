@@ -406,6 +406,64 @@ fn guards_read_write_and_check_text() {
     assert_eq!(region.info().expect("open").buffers, 0);
 }
 
+/// A way to write the bytes of a buffer, held until what it gives is dropped; the code if it is refused.
+type Way = for<'a> fn(&'a Heap, Handle, &'a mut dyn FnMut()) -> Result<(), ErrorCode>;
+
+#[test]
+fn every_safe_way_to_the_bytes_excludes_every_other() {
+    let by_guard: Way = |heap, handle, held| {
+        let mut buffer = heap.buffer(handle).map_err(|error| error.code())?;
+        let mut guard = buffer.borrow_unique().map_err(|error| error.code())?;
+        guard[0] += 1;
+        held();
+        // Nobody else ends it, and the bytes are here still.
+        assert_eq!(code(heap.end(guard.token())), ErrorCode::InvalidArgument);
+        guard[0] += 1;
+        Ok(())
+    };
+    let by_lease: Way = |heap, handle, held| {
+        let mut lease = heap.borrow(handle, BorrowKind::Unique).map_err(|error| error.code())?;
+        lease.as_mut_slice().expect("unique")[0] += 1;
+        held();
+        assert_eq!(code(heap.end(lease.token())), ErrorCode::InvalidArgument);
+        lease.as_mut_slice().expect("unique")[0] += 1;
+        Ok(())
+    };
+    let by_reader: Way = |heap, handle, held| {
+        let buffer = heap.buffer(handle).map_err(|error| error.code())?;
+        let guard = buffer.borrow_shared().map_err(|error| error.code())?;
+        let before = guard[0];
+        held();
+        assert_eq!(guard[0], before, "nobody writes what is read");
+        Ok(())
+    };
+    for (heap, _folder) in heaps() {
+        let region = region(&heap);
+        let handle = heap.alloc(region, 8, 64, Init::Zeroed).expect("room");
+        for first in [by_guard, by_lease, by_reader] {
+            let mut tried = 0;
+            let mut others = || {
+                for second in [by_guard, by_lease] {
+                    let refused = second(&heap, handle, &mut || panic!("both hold the bytes"));
+                    let other = heap.clone();
+                    let far = std::thread::spawn(move || second(&other, handle, &mut || panic!("both hold them")));
+                    assert_eq!(refused, Err(ErrorCode::BorrowConflict));
+                    assert_eq!(far.join().expect("no panic"), Err(ErrorCode::BorrowConflict));
+                    tried += 1;
+                }
+                // What would take the bytes away is refused, too.
+                assert_eq!(code(heap.free(handle)), ErrorCode::Borrowed);
+                assert_eq!(code(heap.reset(region)), ErrorCode::Borrowed);
+                assert_eq!(code(heap.close(region)), ErrorCode::Borrowed);
+                assert_eq!(code(heap.detach()), ErrorCode::Borrowed);
+            };
+            first(&heap, handle, &mut others).expect("free");
+            assert_eq!(tried, 2);
+        }
+        assert_eq!(heap.borrow(handle, BorrowKind::Shared).expect("free").as_slice()[0], 4);
+    }
+}
+
 #[test]
 fn busy_heap_is_sound_whenever_it_is_checked() {
     for (heap, _folder) in heaps() {
