@@ -100,7 +100,7 @@ test('a worker that is terminated in the middle of a call leaves nothing borrowe
 
 test('a worker that is terminated while it waits is waited for by nobody', async () => {
   const worker = start();
-  await ask(worker, { do: 'wait', name: 'never published' });
+  await ask(worker, { do: 'wait', name: 'never-published' });
   await worker.terminate();
   const other = start();
   await ask(other, { do: 'wait', name: 'published' });
