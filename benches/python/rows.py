@@ -8,6 +8,7 @@ import os
 import resource
 import statistics
 import sys
+import tempfile
 import time
 import timeit
 
@@ -76,21 +77,29 @@ def py_frombuffer(quick):
 
 
 def receive(pipe, path):
-    """The other process: says when it could read the last byte of what came, and what that was."""
+    """The other process: says when it could read the last byte of what came, and what that was. It lets go of what came
+    before it answers: freeing 64 MiB takes milliseconds, which must not fall into the next round."""
     heap = weaveheap.Heap.open(path=path)
     pipe.send("ready")
-    while (what := pipe.recv()) is not None:
-        view = np.frombuffer(heap.buffer(what), np.uint8) if isinstance(what, int) else what
+    while (name := pipe.recv()) is not None:
+        before = preemptions()
+        if name:
+            view = np.frombuffer(heap.buffer(heap.lookup(name, timeout=60)), np.uint8)
+        else:
+            view = pipe.recv()
         last = int(view[-1])
-        pipe.send((time.monotonic_ns(), last))
-        del view, what
+        moment = time.monotonic_ns()
+        disturbed = preemptions() != before
+        del view
+        if name:
+            heap.unpublish(name)
+        pipe.send((moment, last, disturbed))
 
 
 def handoff_pickle(quick):
-    """One way, through the same pipe: a handle, or the array itself as `multiprocessing` pickles it."""
+    """One way, to a process that sleeps until something comes: a handle published in the heap, or the array itself as
+    `multiprocessing` pickles it through a pipe."""
     folder = "/dev/shm" if os.path.isdir("/dev/shm") else None
-    import tempfile
-
     with tempfile.TemporaryDirectory(prefix="weaveheap-bench-", dir=folder) as place:
         path = os.path.join(place, "heap")
         with weaveheap.Heap.create(path=path) as heap:
@@ -99,7 +108,6 @@ def handoff_pickle(quick):
             with buffer.borrow_unique() as view:
                 np.frombuffer(view, np.uint8)[:] = 7
             array = np.full(64 * MIB, 7, np.uint8)
-            handle = int(buffer.handle)
             # A fresh interpreter: it inherits neither the array nor the heap.
             context = multiprocessing.get_context("spawn")
             pipe, other = context.Pipe()
@@ -108,15 +116,24 @@ def handoff_pickle(quick):
             if pipe.recv() != "ready":
                 sys.exit("the receiver did not start")
 
-            def send(what):
+            def hand_over(name, send):
+                pipe.send(name)
+                # Until the other process waits for it.
+                time.sleep(0.005)
+                before = preemptions()
                 start = time.monotonic_ns()
-                pipe.send(what)
-                to, last = pipe.recv()
+                send()
+                disturbed = preemptions() != before
+                to, last, other_disturbed = pipe.recv()
                 if last != 7:
                     sys.exit("other bytes came through")
-                return to - start, False
+                return to - start, disturbed or other_disturbed
 
-            figures = in_turns(7 if quick else 31, lambda: send(handle), lambda: send(array))
+            figures = in_turns(
+                7 if quick else 31,
+                lambda: hand_over("table", lambda: heap.publish("table", buffer.handle)),
+                lambda: hand_over("", lambda: pipe.send(array)),
+            )
             pipe.send(None)
             process.join()
             region.close()

@@ -2,9 +2,10 @@
 
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
+use super::programs;
 use super::report::Outcome;
 use crate::ctx::Ctx;
 
@@ -15,9 +16,12 @@ const SIZE: &str = "256M";
 pub fn measure(ctx: &Ctx, command: &mut Command, quick: bool) -> Result<Outcome> {
     let rounds = if quick { 1 } else { 5 };
     let (mut ours, mut peer) = (Vec::new(), Vec::new());
-    command.args(["demo", "--size", SIZE]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.args(["demo", "--size", SIZE]).stdin(Stdio::null());
     for _ in 0..rounds {
-        ensure!(command.status().context("cannot run the demo")?.success(), "the demo failed");
+        let output = command.output().context("cannot run the demo")?;
+        if !output.status.success() {
+            bail!("the demo ended with {}: {}", output.status, programs::last_words(&output.stderr, &output.stdout));
+        }
         let path = ctx.target().join("demo").join("summary.json");
         let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let (one, other) = figures(&serde_json::from_str(&text)?)?;

@@ -163,7 +163,7 @@ fn spread(wanted: Vec<f64>) -> Vec<f64> {
 fn count(value: f64) -> String {
     match value {
         v if v >= 1e6 => format!("{}M", v / 1e6),
-        v if v >= 1e4 => format!("{}k", v / 1e3),
+        v if v >= 1e4 && v % 1e3 == 0.0 => format!("{}k", v / 1e3),
         v => format!("{v}"),
     }
 }
@@ -174,7 +174,7 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Axis, Chart, spread};
+    use super::{Axis, Chart, count, spread};
 
     #[test]
     fn axes_hold_all_values() {
@@ -185,6 +185,11 @@ mod tests {
         assert_eq!(axis.powers().count(), 5);
         let flat = Axis::decades([10.0].into_iter(), 0.0, 100.0);
         assert!(flat.at(10.0).is_finite());
+    }
+
+    #[test]
+    fn numbers_on_the_axis_are_short() {
+        assert_eq!([64.0, 1e3, 10_240.0, 1e5, 1e7].map(count), ["64", "1000", "10240", "100k", "10M"]);
     }
 
     #[test]

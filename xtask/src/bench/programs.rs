@@ -60,11 +60,17 @@ fn command(ctx: &Ctx, program: Program) -> Result<Command> {
         }
         Program::Demo => {
             crate::demo::ready(ctx)?;
-            Command::new(std::env::current_exe().context("cannot find this program")?)
+            Command::new(this_program()?)
         }
     };
     command.current_dir(ctx.root());
     Ok(command)
+}
+
+/// This program, also when a build has put another in its place meanwhile.
+fn this_program() -> Result<PathBuf> {
+    let running = PathBuf::from("/proc/self/exe");
+    if running.exists() { Ok(running) } else { std::env::current_exe().context("cannot find this program") }
 }
 
 /// One of the programs of the package, told what to do; built alone: the other links much more.
@@ -150,22 +156,84 @@ impl Programs {
     }
 }
 
-/// Runs a command and hears each line that it prints as data.
+/// Runs a command and hears each line that it prints as data. What it says beside that is in the error if it fails, and
+/// on the terminal in any case.
 pub fn listen(command: &mut Command, mut hear: impl FnMut(Value) -> Result<()>) -> Result<()> {
-    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let shown = command.get_program().to_string_lossy().into_owned();
     let mut child = command.spawn().with_context(|| format!("cannot start {shown}"))?;
     let output = child.stdout.take().context("no output")?;
+    let errors = child.stderr.take().context("no error output")?;
+    let said = std::thread::spawn(move || {
+        let mut said = Vec::new();
+        for line in BufReader::new(errors).split(b'\n').map_while(std::io::Result::ok) {
+            eprintln!("{}", String::from_utf8_lossy(&line));
+            said.extend(line);
+            said.push(b'\n');
+        }
+        said
+    });
     let mut result = Ok(());
     for line in BufReader::new(output).lines() {
-        let line = line?;
-        result = serde_json::from_str(&line).with_context(|| format!("{shown} says {line:?}")).and_then(&mut hear);
+        result = line.map_err(anyhow::Error::from).and_then(|line| {
+            serde_json::from_str(&line).with_context(|| format!("{shown} says {line:?}")).and_then(&mut hear)
+        });
         if result.is_err() {
             let _ = child.kill();
             break;
         }
     }
     let status = child.wait()?;
+    let said = said.join().unwrap_or_default();
     result?;
-    if status.success() { Ok(()) } else { bail!("{shown} ended with {status}") }
+    if status.success() { Ok(()) } else { bail!("{shown} ended with {status}: {}", last_words(&said, b"")) }
+}
+
+/// The end of what a program that failed has said, on one line: of its errors, or else of its output.
+pub fn last_words(errors: &[u8], output: &[u8]) -> String {
+    const LINES: usize = 6;
+    let told = |bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes);
+        let text = console::strip_ansi_codes(&text);
+        let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        lines[lines.len().saturating_sub(LINES)..].join(" | ")
+    };
+    match (told(errors), told(output)) {
+        (errors, _) if !errors.is_empty() => errors,
+        (_, output) if !output.is_empty() => output,
+        _ => "it says nothing".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::{last_words, listen};
+
+    #[test]
+    fn error_of_a_program_has_its_last_words() {
+        let lines: String = (0..20).map(|number| format!("\u{1b}[31mline {number}\u{1b}[0m\n\n")).collect();
+        assert_eq!(
+            last_words(lines.as_bytes(), b"no"),
+            (14..20).map(|n| format!("line {n}")).collect::<Vec<_>>().join(" | ")
+        );
+        assert_eq!(last_words(b"\n", b"some output\n"), "some output");
+        assert_eq!(last_words(b"", b""), "it says nothing");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn program_that_fails_is_heard_and_says_why() {
+        let mut heard = Vec::new();
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo '{\"begin\": \"x\"}'; echo 'no such luck' >&2; exit 3"]);
+        let error = listen(&mut command, |line| {
+            heard.push(line);
+            Ok(())
+        });
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("3") && error.contains("no such luck"), "{error}");
+        assert_eq!(heard.len(), 1);
+    }
 }

@@ -116,7 +116,7 @@ pub const ROWS: &[Row] = &[
         "handoff_pickle",
         Program::Python,
         0.001,
-        "Python to Python, 64 MiB, one way",
+        "Python to Python, 64 MiB, one way: published, and looked up by who sleeps until then",
         "pickle through `multiprocessing.Pipe`",
     ),
     row("demo_json", Program::Demo, 0.02, "the demo's table to Node", "the same rows as JSON"),
