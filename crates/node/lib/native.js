@@ -52,7 +52,10 @@ const besideBits = new BigUint64Array(scratch, 0, 1);
 const beside = new Float64Array(scratch, 8, 3);
 
 const copiesOnly = process.env.WEAVEHEAP_NO_EXTERNAL_BUFFERS === '1';
-native.init(new Uint8Array(scratch), makeError, warn, constants.MAX_LENGTH, copiesOnly);
+// Large views use V8's own interface, which is no stable one: only in the versions that it was tried in.
+const [major] = process.versions.node.split('.').map(Number);
+const mayLend = process.release.name === 'node' && process.versions.electron === undefined && major >= 20 && major <= 26;
+native.init(new Uint8Array(scratch), makeError, warn, constants.MAX_LENGTH, copiesOnly, mayLend);
 late.message = native.errorMessage;
 late.holders = native.errorHolders;
 

@@ -1,8 +1,13 @@
 'use strict';
 // Views: the bytes of a borrow as typed arrays (V4). A view owns its borrow and ends it once.
 
+const { markAsUntransferable } = require('node:worker_threads');
 const { native, besideBits, beside, errors } = require('./native.js');
 const { dispose } = require('./scope.js');
+
+/** How the native half made an array, where it is not simply external. */
+const COPY = 1;
+const LENT = 2;
 
 /** Views that are copies: collected unreleased, they are written back and their borrow ends. */
 const copies = new FinalizationRegistry((key) => {
@@ -28,7 +33,12 @@ class View {
     this.#array = native.borrow(heapNumber, buffer.handle, unique);
     this.#key = besideBits[0];
     [this.#length, this.#alignment] = beside;
-    this.#copied = beside[2] === 1;
+    this.#copied = beside[2] === COPY;
+    if (beside[2] === LENT) {
+      // Another thread must not get it: the memory stays only as long as this one's environment.
+      markAsUntransferable(this.#array);
+      native.unlock(this.#array);
+    }
     this.#buffer = buffer;
     this.#unique = unique;
     if (this.#copied) copies.register(this, this.#key, this);

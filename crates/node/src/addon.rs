@@ -18,6 +18,7 @@ use weaveheap_core::{Error, ErrorCode, Handle, Heap};
 
 use crate::border::{Call, Outcome, guard};
 use crate::error::invalid;
+use crate::lend::Lender;
 use crate::value::{self, ok};
 use crate::view::View;
 use crate::wait::Wait;
@@ -100,6 +101,10 @@ pub struct Addon {
     pub max_view: Cell<u64>,
     /// True if views are to be copies, as where external buffers are forbidden.
     pub copies_only: Cell<bool>,
+    /// True if large views may be made through V8's own interface.
+    pub may_lend: Cell<bool>,
+    /// What makes them.
+    pub lender: Lender,
 }
 
 impl Addon {
@@ -117,6 +122,8 @@ impl Addon {
             warn: Cell::new(ptr::null_mut()),
             max_view: Cell::new(0),
             copies_only: Cell::new(false),
+            may_lend: Cell::new(false),
+            lender: Lender::default(),
         });
         let pointer = Rc::into_raw(addon);
         // SAFETY: the environment is the one that loads the library. The hook runs before the environment's data is
@@ -274,6 +281,7 @@ impl Addon {
 
     /// Ends all that the environment holds.
     fn clear(&self) {
+        self.lender.close();
         for wait in self.waits.take() {
             wait.cancel();
         }
@@ -318,7 +326,7 @@ unsafe extern "C" fn release(_env: sys::napi_env, data: *mut c_void, _hint: *mut
     });
 }
 
-/// `init(scratch, makeError, warn, maxView, copiesOnly)`: what JavaScript lends the library, once for each environment.
+/// `init(scratch, makeError, warn, maxView, copiesOnly, mayLend)`: what JavaScript lends the library, once for each environment.
 pub fn init(call: &Call) -> Outcome {
     let scratch = call.bytes(0)?;
     if scratch.len() != SCRATCH_BYTES || !call.addon.scratch.get().is_null() {
@@ -337,5 +345,6 @@ pub fn init(call: &Call) -> Outcome {
     call.addon.warn.set(reference(2)?);
     call.addon.max_view.set(call.size(3, "maxView")?);
     call.addon.copies_only.set(call.flag(4));
+    call.addon.may_lend.set(call.flag(5));
     value::undefined(call.env)
 }

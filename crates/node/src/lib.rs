@@ -9,6 +9,7 @@ mod buffer;
 mod error;
 mod handle;
 mod heap;
+mod lend;
 mod region;
 mod value;
 mod view;
@@ -70,6 +71,7 @@ const FUNCTIONS: &[(&CStr, Callback)] = callbacks! {
     c"countCopy" => buffer::count_copy,
     c"borrow" => view::borrow,
     c"end" => view::end,
+    c"unlock" => lend::unlock,
     c"endCopy" => view::end_copy,
     c"handleToText" => handle::to_text,
     c"handleFromText" => handle::from_text,

@@ -2,10 +2,11 @@
 //! kept reads as length 0. If that memory has gone elsewhere (transferred), or the view is merely dropped, the borrow
 //! lives until Node's finalizer. Where external buffers are forbidden, a view is a counted copy.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::ffi::c_void;
 use std::ptr;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 
 use napi::sys;
 use slotmap::{DefaultKey, Key, KeyData};
@@ -14,6 +15,7 @@ use weaveheap_core::{BorrowKind, CopyReason, Error, ErrorCode, Lease};
 use crate::addon::{Addon, HeapEntry};
 use crate::border::{Call, Outcome, guard};
 use crate::error::{Fault, Refusal, invalid};
+use crate::lend::Lent;
 use crate::value::{self, clear_exception, ok};
 
 /// N-API's answer where the memory of JavaScript must be its own (Electron, for one).
@@ -30,6 +32,17 @@ pub struct View {
     checksum: Option<u32>,
     /// For a copy: the reference that keeps its `ArrayBuffer` until it is written back.
     copy: Cell<sys::napi_ref>,
+    /// For a large view: the memory that V8 was lent.
+    lent: OnceCell<Arc<Lent>>,
+}
+
+/// How a view's `ArrayBuffer` has its bytes, as JavaScript reads it.
+#[derive(Clone, Copy)]
+enum Made {
+    External = 0,
+    Copy = 1,
+    /// JavaScript has to mark it, as Node does with those that it makes itself: no other thread may get it.
+    Lent = 2,
 }
 
 impl View {
@@ -53,12 +66,19 @@ impl View {
     /// dropped: that may be the heap's last, and a heap with a borrow is not detached.
     fn take(&self) -> Option<(Lease, Option<Rc<HeapEntry>>)> {
         let lease = self.lease.borrow_mut().take()?;
+        self.set_ended(true);
         let entry = self.entry.borrow_mut().take();
         if let (Some(addon), Some(entry)) = (self.addon.upgrade(), &entry) {
             addon.views.borrow_mut().remove(self.key.get());
             addon.view_ended(entry);
         }
         Some((lease, entry))
+    }
+
+    fn set_ended(&self, ended: bool) {
+        if let Some(lent) = self.lent.get() {
+            lent.set_ended(ended);
+        }
     }
 
     /// The environment ends: so does the borrow.
@@ -84,7 +104,7 @@ impl View {
 }
 
 /// `borrow(heap, buffer, unique)`: an `ArrayBuffer` over the bytes. Beside it: the view's key; its length; the
-/// alignment of the first byte, at most 4096; 1 if it is a copy.
+/// alignment of the first byte, at most 4096; how it was made.
 pub fn borrow(call: &Call) -> Outcome {
     let entry = call.addon.heap(call)?;
     let handle = call.handle(1)?;
@@ -113,18 +133,40 @@ pub fn borrow(call: &Call) -> Outcome {
         lease: RefCell::new(Some(lease)),
         checksum,
         copy: Cell::new(ptr::null_mut()),
+        lent: OnceCell::new(),
     });
     let key = call.addon.views.borrow_mut().insert(Rc::clone(&view));
     view.key.set(key);
-    let made = if call.addon.copies_only.get() { Ok(None) } else { external(call.env, &view, pointer, length) };
-    let made = made.and_then(|array| match array {
-        Some(array) => Ok((array, false)),
-        None => copy(call.env, &view).map(|array| (array, true)),
-    });
-    let (array, copied) = made.inspect_err(|_| drop(view.take()))?;
+    let (array, made) = array_of(call, &view, pointer, length).inspect_err(|_| drop(view.take()))?;
     let alignment = 1u64 << (pointer as usize).trailing_zeros().min(12);
-    call.addon.give(key.data().as_ffi(), [length as f64, alignment as f64, f64::from(u8::from(copied))]);
+    call.addon.give(key.data().as_ffi(), [length as f64, alignment as f64, f64::from(made as u8)]);
     Ok(array)
+}
+
+/// The `ArrayBuffer` of a new view, and how it was made.
+fn array_of(call: &Call, view: &Rc<View>, pointer: *mut u8, length: usize) -> Outcome<(sys::napi_value, Made)> {
+    if !call.addon.copies_only.get() {
+        if call.addon.may_lend.get() {
+            let key = view.key.get().data().as_ffi();
+            // SAFETY: the bytes are borrowed, and stay mapped, until the environment's thread has ended the view.
+            if let Some((array, lent)) = unsafe { call.addon.lender.lend(call, key, pointer, length) }? {
+                let _ = view.lent.set(lent);
+                return Ok((array, Made::Lent));
+            }
+        }
+        if let Some(array) = external(call.env, view, pointer, length)? {
+            return Ok((array, Made::External));
+        }
+    }
+    copy(call.env, view).map(|array| (array, Made::Copy))
+}
+
+/// The last array over the memory of a large view was collected.
+pub fn collected(env: sys::napi_env, addon: &Addon, key: u64) {
+    let view = addon.views.borrow().get(DefaultKey::from(KeyData::from_ffi(key))).cloned();
+    if let Some(view) = view {
+        view.end_by_finalizer(env);
+    }
 }
 
 /// An `ArrayBuffer` over the bytes themselves; `None` where that is forbidden.
@@ -226,10 +268,13 @@ pub fn end(call: &Call) -> Outcome {
         return Err(invalid("this is no ArrayBuffer of this view"));
     }
     let change = view.change();
+    view.set_ended(true);
     // SAFETY: the array is an `ArrayBuffer` of this environment.
     let detached = unsafe { sys::napi_detach_arraybuffer(call.env, array) } == sys::Status::napi_ok;
     if detached {
         drop(view.take());
+    } else {
+        view.set_ended(false);
     }
     match change {
         Some(change) => Err(change.into()),
