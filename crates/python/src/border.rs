@@ -24,13 +24,16 @@ const WORTH_DETACHING: u64 = 64 * 1024;
 pub fn guard<T>(body: impl FnOnce() -> Res<T>) -> Res<T> {
     match catch_unwind(AssertUnwindSafe(body)) {
         Ok(result) => result,
-        Err(payload) => Err(Error::with_message(ErrorCode::Internal, panic_text(payload.as_ref())).into()),
+        Err(payload) => Err(panicked(payload.as_ref())),
     }
 }
 
-fn panic_text(payload: &(dyn Any + Send)) -> String {
+/// What a panic becomes.
+#[cold]
+pub fn panicked(payload: &(dyn Any + Send)) -> Fault {
     let text = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    format!("a panic inside WeaveHeap: {}. Please report it.", text.unwrap_or("no message"))
+    let text = format!("a panic inside WeaveHeap: {}. Please report it.", text.unwrap_or("no message"));
+    Error::with_message(ErrorCode::Internal, text).into()
 }
 
 /// Does work without the interpreter lock when it handles many bytes, and with it when taking it back would cost more.

@@ -12,6 +12,7 @@ use crate::exporter::PyExporter;
 use crate::handle::PyHandle;
 use crate::heap::{PyHeap, record};
 use crate::region::{PyRegion, only_step_one};
+use crate::shown::PyShown;
 use crate::view::PyView;
 
 /// A buffer: a run of bytes in a region. Made by `region.alloc()` and its like, or found by `heap.buffer(handle)`.
@@ -26,7 +27,7 @@ use crate::view::PyView;
 /// >>> memoryview(buffer)[:4].tobytes(), buffer == b"warp and weft"
 /// (b'warp', True)
 /// >>> region.close()
-#[pyclass(frozen, weakref, extends = PyExporter, name = "Buffer", module = "weaveheap")]
+#[pyclass(frozen, weakref, extends = PyShown, name = "Buffer", module = "weaveheap")]
 pub struct PyBuffer {
     /// A share of the attachment, here as well so that a borrow is one step away.
     core: Heap,
@@ -42,7 +43,7 @@ impl PyBuffer {
         let base = PyExporter::of_buffer(core.clone(), handle, length);
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         let buffer = PyBuffer { core, region: region.unbind(), handle, length };
-        Ok(Bound::new(py, PyClassInitializer::from(base).add_subclass(buffer))?)
+        Ok(Bound::new(py, PyClassInitializer::from(base).add_subclass(PyShown).add_subclass(buffer))?)
     }
 
     pub fn handle(&self) -> Handle {
@@ -126,7 +127,7 @@ impl PyBuffer {
     fn __getitem__<'py>(slf: &Bound<'py, Self>, key: &Bound<'py, PyAny>) -> Res<Py<PyAny>> {
         guard(|| match Key::of(key, slf.get().length)? {
             Key::Byte(at) => {
-                let hold = slf.as_super().get().hold()?;
+                let hold = slf.as_super().as_super().get().hold()?;
                 Ok(byte_at(&hold, at).into_pyobject(slf.py()).map_err(PyErr::from)?.into_any().unbind())
             }
             Key::Part(start, end) => {

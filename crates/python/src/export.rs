@@ -58,35 +58,38 @@ impl Hold {
     }
 }
 
+/// What a consumer of the buffer protocol is shown.
+pub struct Shown {
+    /// The first byte; never null.
+    pub pointer: *mut u8,
+    /// True if the bytes must not be written.
+    pub readonly: bool,
+    /// What keeps the bytes until it is given back; never null.
+    pub keep: *mut c_void,
+}
+
 /// Gives a consumer its `Py_buffer` over bytes as long as the shape says.
 ///
 /// # Safety
-/// `view` is what Python gave to `__getbuffer__` of `owner`, `shape` is a field of `owner`, and the bytes stay until the
-/// owner takes `internal` back.
-pub unsafe fn fill(
-    owner: Bound<'_, PyAny>,
-    view: *mut ffi::Py_buffer,
-    flags: c_int,
-    pointer: *mut u8,
-    readonly: bool,
-    shape: &[isize; 1],
-    internal: *mut c_void,
-) {
+/// `view` is what Python gave to be filled for `owner`, `shape` is a field of `owner`, and the bytes stay until the owner
+/// takes `internal` back.
+#[inline]
+pub unsafe fn fill(owner: Bound<'_, PyAny>, view: *mut ffi::Py_buffer, flags: c_int, shown: Shown, shape: &[isize; 1]) {
     static STRIDE: isize = 1;
     let asks = |flag: c_int| flags & flag == flag;
     // SAFETY: the caller passes on Python's own pointer. The shape lives in the owner, which `obj` keeps, and is never
     // written, as the protocol demands of consumers.
     unsafe {
-        (*view).buf = pointer.cast();
+        (*view).buf = shown.pointer.cast();
         (*view).len = shape[0];
-        (*view).readonly = c_int::from(readonly);
+        (*view).readonly = c_int::from(shown.readonly);
         (*view).itemsize = 1;
         (*view).format = if asks(ffi::PyBUF_FORMAT) { c"B".as_ptr().cast_mut() } else { null_mut() };
         (*view).ndim = 1;
         (*view).shape = if asks(ffi::PyBUF_ND) { shape.as_ptr().cast_mut() } else { null_mut() };
         (*view).strides = if asks(ffi::PyBUF_STRIDES) { (&raw const STRIDE).cast_mut() } else { null_mut() };
         (*view).suboffsets = null_mut();
-        (*view).internal = internal;
+        (*view).internal = shown.keep;
         (*view).obj = owner.into_ptr();
     }
 }

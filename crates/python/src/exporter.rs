@@ -1,7 +1,7 @@
-//! `Exporter`: what a buffer and a view have in common, which is how others get their bytes (V3): the buffer protocol,
-//! NumPy, DLPack, Arrow, pickle, copies, and comparing. `Buffer` and `View` derive from it.
+//! `Exporter`: what a buffer and a view have in common, which is how others get their bytes (V3): NumPy, DLPack, Arrow,
+//! pickle, copies, and comparing, and what the buffer protocol (`shown.rs`) shows. `Buffer` and `View` derive from it.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::c_void;
 use std::sync::Arc;
 
 use pyo3::ffi;
@@ -11,7 +11,7 @@ use weaveheap_core::{BorrowKind, CopyReason, Error, ErrorCode, Handle, Heap, Tok
 
 use crate::border::guard;
 use crate::error::Res;
-use crate::export::{self, Hold};
+use crate::export::{self, Hold, Shown};
 use crate::window::{Use, Window};
 use crate::{arrow, dlpack};
 
@@ -58,6 +58,48 @@ impl PyExporter {
             lease.count_view();
         }
         Ok(hold)
+    }
+
+    /// What consumers of the buffer protocol are told: how many bytes there are.
+    pub fn shape(&self) -> &[isize; 1] {
+        &self.shape
+    }
+
+    /// The bytes for a consumer of the buffer protocol.
+    #[inline]
+    pub fn show(&self, writable: bool) -> Res<Shown> {
+        match &self.origin {
+            Origin::Buffer(heap, handle) => {
+                let borrow = heap.begin_view(*handle, BorrowKind::Shared)?;
+                if writable || borrow.length != self.shape[0].unsigned_abs() {
+                    // SAFETY: begun above, and nobody has its bytes.
+                    unsafe { heap.end_view(borrow.token) };
+                    return Err(if writable { read_only() } else { other_length(*handle) });
+                }
+                Ok(Shown { pointer: borrow.pointer, readonly: true, keep: borrow.token.to_bits() as *mut c_void })
+            }
+            Origin::View(window) => {
+                let part = window.enter()?;
+                if writable && part.is_readonly() {
+                    return Err(read_only());
+                }
+                Ok(Shown { pointer: part.pointer(), readonly: part.is_readonly(), keep: part.into_raw() })
+            }
+        }
+    }
+
+    /// The consumer has let go.
+    ///
+    /// # Safety
+    /// `show` of this object gave it, it is given back once, and nobody uses the bytes any more.
+    #[inline]
+    pub unsafe fn hide(&self, keep: *mut c_void) {
+        match &self.origin {
+            // SAFETY: the caller's promise.
+            Origin::Buffer(heap, _) => unsafe { heap.end_view(Token::from_bits(keep as u64)) },
+            // SAFETY: the caller's promise.
+            Origin::View(_) => drop(unsafe { Use::from_raw(keep) }),
+        }
     }
 
     fn count_copy(&self, reason: CopyReason, bytes: usize) {
@@ -162,52 +204,6 @@ impl PyExporter {
             Ok((py.get_type::<PyMemoryView>(), (content,)))
         })
     }
-
-    unsafe fn __getbuffer__(slf: Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> Res<()> {
-        // SAFETY: Python gives a view to be filled; `obj` has to be null when it is not.
-        unsafe { (*view).obj = std::ptr::null_mut() };
-        guard(|| {
-            let exporter = slf.get();
-            let writable = flags & ffi::PyBUF_WRITABLE == ffi::PyBUF_WRITABLE;
-            let (pointer, readonly, internal) = match &exporter.origin {
-                Origin::Buffer(heap, handle) => {
-                    let borrow = heap.begin_view(*handle, BorrowKind::Shared)?;
-                    if writable || borrow.length != exporter.shape[0].unsigned_abs() {
-                        // SAFETY: begun above, and nobody has its bytes.
-                        unsafe { heap.end_view(borrow.token) };
-                        return Err(if writable { read_only() } else { other_length(*handle) });
-                    }
-                    (borrow.pointer, true, borrow.token.to_bits() as *mut c_void)
-                }
-                Origin::View(window) => {
-                    let part = window.enter()?;
-                    if writable && part.is_readonly() {
-                        return Err(read_only());
-                    }
-                    (part.pointer(), part.is_readonly(), part.into_raw())
-                }
-            };
-            let owner = slf.clone().into_any();
-            // SAFETY: the view is Python's; the bytes stay until the release of `internal`, and the shape is a field of
-            // the object, which does not move.
-            unsafe { export::fill(owner, view, flags, pointer, readonly, &exporter.shape, internal) };
-            Ok(())
-        })
-    }
-
-    unsafe fn __releasebuffer__(&self, view: *mut ffi::Py_buffer) {
-        // SAFETY: Python releases what `__getbuffer__` filled, once; `internal` is cleared, so that it is ended once.
-        let internal = unsafe { std::mem::replace(&mut (*view).internal, std::ptr::null_mut()) };
-        if internal.is_null() {
-            return;
-        }
-        match &self.origin {
-            // SAFETY: `__getbuffer__` of this object has begun it, and its consumer has let go.
-            Origin::Buffer(heap, _) => unsafe { heap.end_view(Token::from_bits(internal as u64)) },
-            // SAFETY: `__getbuffer__` of this object has put it there.
-            Origin::View(_) => drop(unsafe { Use::from_raw(internal) }),
-        }
-    }
 }
 
 // A token goes through a pointer of the buffer protocol.
@@ -226,11 +222,13 @@ impl PyExporter {
     }
 }
 
+#[cold]
 fn read_only() -> crate::error::Fault {
     let message = "A shared borrow is read-only. Ask for a writable view with `borrow_unique()`.";
     Error::with_message(ErrorCode::Denied, message).into()
 }
 
+#[cold]
 fn other_length(handle: Handle) -> crate::error::Fault {
     Error::with_message(ErrorCode::Corrupt, "The buffer has not the length that it was made with.").about(handle).into()
 }

@@ -12,6 +12,7 @@ mod handle;
 mod heap;
 mod holder;
 mod region;
+mod shown;
 mod view;
 mod window;
 
@@ -38,6 +39,8 @@ mod _native {
     use crate::panic_inside;
     #[pymodule_export]
     use crate::region::PyRegion;
+    #[pymodule_export]
+    use crate::shown::PyShown;
     #[pymodule_export]
     use crate::view::PyView;
 

@@ -13,6 +13,7 @@ use crate::error::{Fault, Res};
 use crate::export::{Hold, Source};
 use crate::exporter::PyExporter;
 use crate::handle::PyHandle;
+use crate::shown::PyShown;
 use crate::window::{Use, Window};
 
 /// A borrowed view of a buffer's bytes, from `borrow_shared()`, `borrow_unique()` or a slice.
@@ -35,7 +36,7 @@ use crate::window::{Use, Window};
 ///     ...
 /// weaveheap.StaleView: ...
 /// >>> region.close()
-#[pyclass(frozen, weakref, extends = PyExporter, name = "View", module = "weaveheap")]
+#[pyclass(frozen, weakref, extends = PyShown, name = "View", module = "weaveheap")]
 pub struct PyView {
     window: Arc<Window>,
     buffer: Py<PyBuffer>,
@@ -44,7 +45,10 @@ pub struct PyView {
 impl PyView {
     fn wrap<'py>(py: Python<'py>, window: Arc<Window>, buffer: Py<PyBuffer>) -> Res<Bound<'py, PyView>> {
         let base = PyExporter::of_view(Arc::clone(&window));
-        Ok(Bound::new(py, PyClassInitializer::from(base).add_subclass(PyView { window, buffer }))?)
+        Ok(Bound::new(
+            py,
+            PyClassInitializer::from(base).add_subclass(PyShown).add_subclass(PyView { window, buffer }),
+        )?)
     }
 
     /// The view over all of a borrow.

@@ -24,6 +24,7 @@ __all__ = [
     "Region",
     "View",
     "_Exporter",
+    "_Shown",
     "panic_inside",
 ]
 
@@ -203,7 +204,6 @@ class Region:
 class _Exporter:
     def text(self) -> str: ...
     def __bytes__(self) -> bytes: ...
-    def __buffer__(self, flags: int, /) -> memoryview: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
     __hash__: None  # type: ignore[assignment]
@@ -220,8 +220,11 @@ class _Exporter:
     def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]: ...
     def __reduce_ex__(self, protocol: SupportsIndex, /) -> tuple[Any, ...]: ...
 
+class _Shown(_Exporter):
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+
 @final
-class Buffer(_Exporter):
+class Buffer(_Shown):
     @property
     def handle(self) -> Handle: ...
     @property
@@ -243,7 +246,7 @@ class Buffer(_Exporter):
     def __getitem__(self, key: slice, /) -> View: ...
 
 @final
-class View(_Exporter):
+class View(_Shown):
     @property
     def buffer(self) -> Buffer: ...
     @property
