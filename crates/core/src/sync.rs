@@ -152,7 +152,7 @@ impl Word {
 
     /// Compare-and-swap that is a full barrier on both sides, also when it fails. A plain SeqCst exchange is not
     /// enough: it orders only SeqCst accesses, and the ledger's stores are none.
-    #[cfg(all(target_arch = "x86_64", not(loom)))]
+    #[cfg(all(target_arch = "x86_64", not(any(loom, weaveheap_race_checks))))]
     #[inline]
     pub(crate) fn cas_full(&self, current: u64, new: u64) -> Result<u64, u64> {
         kill_point();
@@ -174,8 +174,9 @@ impl Word {
         if won != 0 { Ok(previous) } else { Err(previous) }
     }
 
-    /// Compare-and-swap that is a full barrier on both sides, also when it fails.
-    #[cfg(any(not(target_arch = "x86_64"), loom))]
+    /// Compare-and-swap that is a full barrier on both sides, also when it fails. Also for ThreadSanitizer, which does not
+    /// see what an assembly instruction orders.
+    #[cfg(any(not(target_arch = "x86_64"), loom, weaveheap_race_checks))]
     #[inline]
     pub(crate) fn cas_full(&self, current: u64, new: u64) -> Result<u64, u64> {
         fence(Ordering::SeqCst);

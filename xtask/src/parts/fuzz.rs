@@ -56,7 +56,7 @@ pub fn run(ctx: &Ctx, target: &str, seconds: u64, write: bool) -> Result<()> {
 }
 
 /// The system that the compiler builds for.
-fn host(ctx: &Ctx) -> Result<String> {
+pub fn host(ctx: &Ctx) -> Result<String> {
     let said = ctx.output("rustc -vV", Command::new("rustc").current_dir(ctx.root()).arg("-vV"))?;
     let host = said.lines().find_map(|line| line.strip_prefix("host: "));
     host.map(str::to_owned).context("rustc -vV names no host")

@@ -14,6 +14,7 @@ pub mod node;
 pub mod python;
 pub mod rust;
 pub mod samples;
+pub mod sanitizers;
 
 use anyhow::Result;
 
@@ -35,6 +36,8 @@ pub const ALL: &[Part] = &[
     Part { name: "loom", test: loom::test, usual: false },
     Part { name: "instructions", test: instructions::test, usual: false },
     Part { name: "crash", test: crash::test, usual: false },
+    Part { name: "sanitizers", test: sanitizers::test, usual: true },
+    Part { name: "races", test: sanitizers::races, usual: false },
     Part { name: "capi", test: capi::test, usual: true },
     Part { name: "python", test: python::test, usual: true },
     Part { name: "node", test: node::test, usual: true },

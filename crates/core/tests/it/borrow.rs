@@ -12,6 +12,12 @@ fn region(heap: &Heap) -> Handle {
     heap.create_region(&RegionOptions::new()).expect("a region")
 }
 
+/// How often a test does what threads race for. ThreadSanitizer, under which all takes many times as long, needs one
+/// meeting of two threads to see what does not order them.
+const fn turns(usual: usize) -> usize {
+    if cfg!(weaveheap_race_checks) { usual / 10 } else { usual }
+}
+
 /// Begins, however long others are in the way.
 fn patiently<T>(mut begin: impl FnMut() -> Result<T, Error>) -> T {
     loop {
@@ -226,7 +232,7 @@ fn closing_under_borrowing_threads_is_refused_or_final() {
                     }
                 });
             }
-            for turn in 0..3_000 {
+            for turn in 0..turns(3_000) {
                 let region = region(&heap);
                 let buffer = heap.alloc(region, 256, 64, Init::Zeroed).expect("room");
                 let spoilt = heap.alloc(region, 256, 64, Init::Zeroed).expect("room");
@@ -490,9 +496,13 @@ fn busy_heap_is_sound_whenever_it_is_checked() {
                 });
             }
             let checked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                for look in 0..80 {
+                for look in 0..turns(80) {
                     let found = heap.check().unwrap_or_else(|error| panic!("look {look}: {error}"));
                     assert!(found.buffers >= 2, "{found:?}");
+                    // Where a look takes a second, one after the other leaves nobody else the heap's lock for its bounded wait.
+                    if cfg!(any(weaveheap_race_checks, weaveheap_leak_checks)) {
+                        std::thread::sleep(Duration::from_millis(5));
+                    }
                 }
                 #[cfg(target_os = "linux")]
                 if let Some(path) = heap.path() {

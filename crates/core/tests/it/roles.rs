@@ -25,6 +25,7 @@ fn second_process() {
         "images" => crate::file::use_images(),
         "create" => create(Path::new(arguments[0])),
         "churn" => churn(Path::new(arguments[0])),
+        "fault" => crate::planted::commit(arguments[0]),
         _ => std::process::exit(2),
     }
     std::process::exit(0);
