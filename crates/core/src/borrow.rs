@@ -200,6 +200,14 @@ impl Attachment {
                     None => continue,
                 }
             }
+            // A recount of what a dead process held; soon over, unless the recoverer is stopped or dead too. It waits for
+            // entries that begin, so that none is marked while it is waited for.
+            if state & state::RECOVERING != 0 {
+                if !patience.wait() && !crate::recovery::settle_slot(self, handle.index())? {
+                    return Ok(Err(Refusal::Conflict));
+                }
+                continue;
+            }
             let (index, entry) = self.take_entry(tcb)?;
             let generation = phase::generation(entry.word.relaxed());
             let word = phase::new(generation, tcb.record, kind as u64 | by.mark(), phase::BEGIN);
@@ -219,16 +227,13 @@ impl Attachment {
                 }
             };
             if let Some(refusal) = refusal {
+                if refusal.is_none() && planted(Fault::WaitInBegin) {
+                    self.await_recount(slot, entry);
+                }
                 entry.word.set_release(phase::with(word, phase::FREE));
                 tcb.free_entries.push(index, entry);
                 match refusal {
-                    // A recount of what a dead process held; soon over, unless the recoverer is stopped or dead too.
-                    None => {
-                        if !patience.wait() && !crate::recovery::settle_slot(self, handle.index())? {
-                            return Ok(Err(Refusal::Conflict));
-                        }
-                        continue;
-                    }
+                    None => continue,
                     Some(refusal) => return Ok(Err(refusal)),
                 }
             }

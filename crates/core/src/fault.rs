@@ -52,8 +52,10 @@ pub enum Fault {
     RecountMark,
     /// A count is settled by a store, also if the slot has a new life by now.
     RecountByStore,
-    /// A begin that must be undone stays marked as beginning while it waits for a recount.
+    /// An end, or a begin that must be undone, stays marked as ending while it waits for a recount.
     UndoInBegin,
+    /// A begin that meets a recount stays marked as beginning while it waits for it.
+    WaitInBegin,
     /// The bytes that a dead process could write are not poisoned.
     Poison,
     /// An allocation or a free that its thread did not finish is left as it is.

@@ -43,6 +43,8 @@ thread_local! {
     static LOCALS: RefCell<HashMap<(usize, usize), Rc<dyn Any>>> = RefCell::default();
     /// The thread that dies, and the writes that it still makes.
     static DOOM: Cell<Option<(usize, u64)>> = const { Cell::new(None) };
+    /// What others do in the midst of what this thread does, and the writes that it makes before.
+    static BREAK: RefCell<Option<(usize, u64, Box<dyn FnOnce()>)>> = const { RefCell::new(None) };
     /// A bit for each thread that has died, and for each attachment that counts as dead.
     static DEAD: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
     /// Whether a bounded wait may run out.
@@ -198,6 +200,7 @@ fn execution(scene: Arc<dyn Fn() + Send + Sync>) {
     words::begin();
     THREAD.set(0);
     DOOM.set(None);
+    BREAK.set(None);
     DEAD.set((0, 0));
     IMPATIENT.set(false);
     PROCESSES.set(false);
@@ -339,6 +342,13 @@ pub fn alive<T>(f: impl FnOnce() -> T) -> T {
     result
 }
 
+/// Does something, in whose midst, after so many writes, comes what others do.
+pub fn interrupted(writes: u64, others: impl FnOnce() + 'static, f: impl FnOnce()) {
+    BREAK.set(Some((thread(), writes, Box::new(others))));
+    f();
+    BREAK.set(None);
+}
+
 /// From here on this attachment is one of a dead process.
 pub fn declare_dead(heap: &Heap) {
     let index = heap.attachment.index;
@@ -411,6 +421,17 @@ fn is_dying() -> bool {
     let (number, (threads, attachments)) = (thread(), DEAD.get());
     if threads >> number & 1 != 0 {
         return true;
+    }
+    let due = BREAK.with_borrow_mut(|others| match others {
+        Some((held_up, 0, _)) if *held_up == number => others.take(),
+        Some((held_up, writes, _)) if *held_up == number => {
+            *writes -= 1;
+            None
+        }
+        _ => None,
+    });
+    if let Some((.., others)) = due {
+        others();
     }
     match DOOM.get() {
         Some((doomed, 0)) if doomed == number => {

@@ -2,8 +2,8 @@
 //!
 //! Which words those are is found out, not declared. A word that one thread alone touches, or that nobody writes,
 //! stays plain. One that several touch and somebody writes is given a loom cell, which costs loom no choice and tells
-//! whether two accesses are unordered. Where it says so, the word becomes a loom atomic with all that loom knows of
-//! weak memory. What is found out in one execution holds from the next on, and the exploration starts anew, since loom
+//! whether two accesses are unordered. Where it says so, and where one is an exchange, the word becomes a loom atomic with
+//! all that loom knows of weak memory: fences may order two accesses in the one order of threads that cells are tried in. What is found out in one execution holds from the next on, and the exploration starts anew, since loom
 //! wants all that threads share to be there before they start. So the words behind the heap's lock, counters and lists
 //! of one thread cost nothing, and every race is still explored.
 //!
@@ -214,6 +214,7 @@ fn modelled(address: usize, access: Access) -> Option<Rc<Raced>> {
             known.writers |= 1 << thread();
         }
         known.exchanged |= access == Access::Exchange;
+        known.raced |= known.exchanged && known.is_shared();
         *known
     });
     if let Some(atomic) = atomic {
@@ -230,6 +231,7 @@ fn modelled(address: usize, access: Access) -> Option<Rc<Raced>> {
     } else if known.is_shared() {
         LEARNED.set(true);
     }
+    LEARNED.set(LEARNED.get() || known.raced);
     None
 }
 

@@ -11,6 +11,7 @@ mod close;
 mod drain;
 mod free;
 mod lock;
+mod recovery;
 mod reuse;
 mod scene;
 mod wait;

@@ -12,6 +12,8 @@ pub const B: usize = 2;
 pub const C: usize = 3;
 /// A thread of another process, which dies before the others run.
 pub const D: usize = 4;
+/// One more, that dies later.
+pub const E: usize = 5;
 
 /// What one thread does.
 pub type Thread = Box<dyn FnOnce()>;
