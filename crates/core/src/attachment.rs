@@ -7,6 +7,7 @@ use std::ptr::NonNull;
 use std::sync::{Arc, Weak};
 
 use crate::error::{Error, ErrorCode, Result};
+use crate::fault::{Fault, planted};
 use crate::handle::Handle;
 use crate::heap::HeapOptions;
 use crate::journal::Locked;
@@ -18,7 +19,7 @@ use crate::process::{self, PerProcess};
 use crate::runtime::Runtime;
 use crate::segment::{Segment, Source, corrupt};
 use crate::snapshot::Holder;
-use crate::sync::{self, Flag, Mutex, Word};
+use crate::sync::{self, Flag, Mutex, Strays, Word};
 use crate::sys::{self, ProcessId};
 
 /// Attachment records: {sequence 32 | runtime 8 | state 8}.
@@ -40,7 +41,7 @@ pub(crate) struct Attachment {
     /// Its records have been given back.
     left: Flag,
     /// Ends under way by threads without a block.
-    pub(crate) strays: Word,
+    pub(crate) strays: Strays,
     /// A dead process was recovered under the lock: draining regions may have become idle.
     pub(crate) recovered: Flag,
     /// All thread blocks, and those that no thread has.
@@ -257,7 +258,7 @@ impl Attachment {
             path,
             detached: Flag::default(),
             left: Flag::default(),
-            strays: Word::new(0),
+            strays: Strays::default(),
             recovered: Flag::default(),
             blocks: Mutex::default(),
             idle_blocks: Mutex::default(),
@@ -411,6 +412,9 @@ impl Attachment {
             self.detached.put(false);
             return Err(Error::held(ErrorCode::Borrowed, Handle::NULL, self.weak()));
         }
+        // A borrow may have ended between the two looks, and its thread have steps left: its mark was up before its entry
+        // was free. No borrow begins after the first look.
+        let quiet = quiet && (planted(Fault::QuietOnce) || self.await_marks());
         // A thread that is still in a call keeps the records until the last object of the heap is gone.
         if quiet { self.leave() } else { Ok(()) }
     }
@@ -523,6 +527,12 @@ impl Attachment {
             Ok(())
         });
         held || walked.is_err()
+    }
+
+    /// Whether its records have been given back.
+    #[cfg(loom)]
+    pub(crate) fn has_left(&self) -> bool {
+        self.left.get()
     }
 
     /// Leaves the segment: contexts and counters stay with their regions, records and pages go back to the heap. Called

@@ -427,11 +427,11 @@ impl Attachment {
                 return;
             }
             // Without a block the end is marked on the attachment itself, for `detach` to wait for.
-            self.strays.add(1);
+            self.strays.raise();
         }
         self.end_owned_by(tcb.as_deref(), token);
         if tcb.is_none() {
-            self.strays.sub(1);
+            self.strays.lower();
         }
     }
 

@@ -56,6 +56,10 @@ pub enum Fault {
     UndoInBegin,
     /// A begin that meets a recount stays marked as beginning while it waits for it.
     WaitInBegin,
+    /// A detach does not wait for the operations of other threads.
+    QuietIgnored,
+    /// A detach does not look again for operations under way once it has found no borrow.
+    QuietOnce,
     /// The bytes that a dead process could write are not poisoned.
     Poison,
     /// An allocation or a free that its thread did not finish is left as it is.

@@ -51,6 +51,8 @@ impl<'a> Locked<'a> {
     /// Takes the lock. One that a dead process holds is taken over, and its change is completed; one that a stopped
     /// process holds is waited for some seconds, then refused as `Borrowed`.
     pub(crate) fn take(attachment: &'a Attachment) -> Result<Locked<'a>> {
+        #[cfg(loom)]
+        assert!(!attachment.has_left(), "an attachment that has left the heap takes its lock");
         let segment = &attachment.segment;
         let header = segment.header();
         let mine = lock_word(attachment.index, attachment.sequence);

@@ -4,7 +4,7 @@
 //! in the protocol (`ARCHITECTURE.md`): `cas_full` and `heavy` are the two sides of begin against close, `light` and
 //! `heavy` those of alloc (or the end of a unique borrow) against close.
 
-use std::sync::atomic::{AtomicBool, Ordering, compiler_fence};
+use std::sync::atomic::{Ordering, compiler_fence};
 use std::time::Duration;
 
 use crate::fault::{Fault, planted};
@@ -13,11 +13,11 @@ use crate::fault::{Fault, planted};
 #[cfg(loom)]
 pub(crate) use crate::model::Mutex;
 #[cfg(loom)]
-use crate::model::{AtomicU32, AtomicU64, fence};
+use crate::model::{AtomicU32, AtomicU64, Own, fence};
 #[cfg(not(loom))]
 pub(crate) use std::sync::Mutex;
 #[cfg(not(loom))]
-use std::sync::atomic::{AtomicU32, AtomicU64, fence};
+use std::sync::atomic::{AtomicU32, AtomicU32 as Own, AtomicU64, fence};
 
 #[cfg(weaveheap_kill_points)]
 pub(crate) use crate::kill_points::kill_point;
@@ -38,12 +38,16 @@ pub(crate) struct Half(AtomicU32);
 
 /// A flag of this process alone.
 #[derive(Default)]
-pub(crate) struct Flag(AtomicBool);
+pub(crate) struct Flag(Own);
 
 /// Says to the other threads of this process that its owner is at work: raised and lowered by one thread, in pairs
 /// that may nest, and looked at after [`heavy`].
 #[derive(Default)]
-pub(crate) struct Mark(std::sync::atomic::AtomicU32);
+pub(crate) struct Mark(Own);
+
+/// As [`Mark`], for threads that have none of their own: any of them raises it.
+#[derive(Default)]
+pub(crate) struct Strays(Own);
 
 /// An address that threads of this process find out and keep: each that finds it finds the same.
 #[derive(Default)]
@@ -65,8 +69,7 @@ impl Mark {
     #[inline]
     pub(crate) fn raise(&self) {
         self.0.store(self.0.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        // Pairs with the other side's `heavy`.
-        compiler_fence(Ordering::SeqCst);
+        mark_fence();
     }
 
     #[inline]
@@ -79,22 +82,46 @@ impl Mark {
     }
 }
 
+impl Strays {
+    pub(crate) fn raise(&self) {
+        self.0.fetch_add(1, Ordering::AcqRel);
+        mark_fence();
+    }
+
+    pub(crate) fn lower(&self) {
+        self.0.fetch_sub(1, Ordering::Release);
+    }
+
+    pub(crate) fn are_there(&self) -> bool {
+        self.0.load(Ordering::Acquire) != 0
+    }
+}
+
+/// Between a thread's own mark and its look at what it must not miss: pairs with `heavy`, which `detach` gives.
+#[inline]
+fn mark_fence() {
+    #[cfg(loom)]
+    crate::model::mark_fence();
+    #[cfg(not(loom))]
+    compiler_fence(Ordering::SeqCst);
+}
+
 impl Flag {
     #[inline]
     pub(crate) fn get(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.load(Ordering::Relaxed) != 0
     }
 
     /// Sets the flag and returns what it was. A full barrier comes with it, for what is looked at next.
     pub(crate) fn put(&self, value: bool) -> bool {
-        let old = self.0.swap(value, Ordering::SeqCst);
+        let old = self.0.swap(u32::from(value), Ordering::SeqCst);
         fence(Ordering::SeqCst);
-        old
+        old != 0
     }
 
     /// Clears the flag; true if it was set.
     pub(crate) fn take(&self) -> bool {
-        self.0.swap(false, Ordering::AcqRel)
+        self.0.swap(0, Ordering::AcqRel) != 0
     }
 }
 
@@ -311,8 +338,8 @@ impl Patience {
     pub(crate) fn wait(&mut self) -> bool {
         self.step += 1;
         #[cfg(loom)]
-        if let Some(waited) = crate::model::wait(self.step) {
-            return waited;
+        if crate::model::wait(self.step) {
+            return true;
         }
         if self.step < 64 {
             std::hint::spin_loop();

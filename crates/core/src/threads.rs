@@ -9,6 +9,7 @@ use std::sync::{PoisonError, Weak};
 use crate::attachment::Attachment;
 use crate::context::Cached;
 use crate::error::{Error, ErrorCode, Result};
+use crate::fault::{Fault, planted};
 use crate::journal::Locked;
 use crate::layout::*;
 use crate::pages;
@@ -316,6 +317,11 @@ impl Attachment {
             return false;
         }
         sync::heavy(true);
+        self.await_marks()
+    }
+
+    /// The same for operations whose marks this thread sees without a barrier.
+    pub(crate) fn await_marks(&self) -> bool {
         let blocks: Vec<usize> = lock(&self.blocks).clone();
         let mut patience = Patience::short();
         let is_up = |address: &usize| {
@@ -323,7 +329,7 @@ impl Attachment {
             // SAFETY: blocks of a living attachment live; the mark is atomic.
             unsafe { &(*block).under_way }.is_up()
         };
-        while blocks.iter().any(is_up) || self.strays.acquire() != 0 {
+        while !planted(Fault::QuietIgnored) && (blocks.iter().any(is_up) || self.strays.are_there()) {
             if !patience.wait() {
                 return false;
             }

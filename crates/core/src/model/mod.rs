@@ -14,7 +14,6 @@ mod words;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,7 +23,7 @@ use std::time::Instant;
 use crate::Heap;
 pub use crate::fault::Fault;
 
-pub(crate) use words::{AtomicU32, AtomicU64, fence};
+pub(crate) use words::{AtomicU32, AtomicU64, Own, fence};
 
 /// Words of a thread's stack: the core's changes lie on it.
 const STACK: usize = 64 << 10;
@@ -43,14 +42,22 @@ thread_local! {
     static LOCALS: RefCell<HashMap<(usize, usize), Rc<dyn Any>>> = RefCell::default();
     /// The thread that dies, and the writes that it still makes.
     static DOOM: Cell<Option<(usize, u64)>> = const { Cell::new(None) };
-    /// What others do in the midst of what this thread does, and the writes that it makes before.
-    static BREAK: RefCell<Option<(usize, u64, Box<dyn FnOnce()>)>> = const { RefCell::new(None) };
+    static BREAK: RefCell<Option<Break>> = const { RefCell::new(None) };
     /// A bit for each thread that has died, and for each attachment that counts as dead.
     static DEAD: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
-    /// Whether a bounded wait may run out.
-    static IMPATIENT: Cell<bool> = const { Cell::new(false) };
+    /// Whether the marks and flags of the process are modelled in this scene.
+    static MARKS: Cell<bool> = const { Cell::new(false) };
+    /// A bit for each thread that is ending, as its language sees it.
+    static ENDING: Cell<u64> = const { Cell::new(0) };
     /// Whether the attachments of the scene stand for processes, which may die.
     static PROCESSES: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What others do in the midst of what a thread does, after so many writes.
+struct Break {
+    thread: usize,
+    writes: u64,
+    others: Box<dyn FnOnce()>,
 }
 
 /// The exploration has to begin anew, with what this execution has shown.
@@ -202,8 +209,9 @@ fn execution(scene: Arc<dyn Fn() + Send + Sync>) {
     DOOM.set(None);
     BREAK.set(None);
     DEAD.set((0, 0));
-    IMPATIENT.set(false);
     PROCESSES.set(false);
+    MARKS.set(false);
+    ENDING.set(0);
     let main = move || {
         scene();
         drop(LOCALS.take());
@@ -334,17 +342,9 @@ pub fn dies_after(writes: u64, f: impl FnOnce()) -> bool {
     }
 }
 
-/// Does something in the midst of [`dies_after`], from which nobody dies.
-pub fn alive<T>(f: impl FnOnce() -> T) -> T {
-    let doom = DOOM.replace(None);
-    let result = f();
-    DOOM.set(doom);
-    result
-}
-
 /// Does something, in whose midst, after so many writes, comes what others do.
 pub fn interrupted(writes: u64, others: impl FnOnce() + 'static, f: impl FnOnce()) {
-    BREAK.set(Some((thread(), writes, Box::new(others))));
+    BREAK.set(Some(Break { thread: thread(), writes, others: Box::new(others) }));
     f();
     BREAK.set(None);
 }
@@ -367,10 +367,26 @@ pub fn recover(heap: &Heap) -> crate::Result<()> {
     crate::recovery::recover_dead(&heap.attachment)
 }
 
-/// Bounded waits may run out in this scene, and refuse what they waited for. In others that is a failure: somebody
-/// waits for a thread that waits for him.
-pub fn waits_may_run_out() {
-    IMPATIENT.set(true);
+/// Words of the process by which `detach` knows who is at work are modelled in this scene, as those of the segment are.
+/// Each operation has a fence more then, which could hide what other scenes are to find.
+pub fn models_marks() {
+    MARKS.set(true);
+}
+
+pub(crate) fn has_marks() -> bool {
+    MARKS.get()
+}
+
+/// What stands between a mark of an operation and what it looks at next.
+pub(crate) fn mark_fence() {
+    if MARKS.get() && RUNNING.get() {
+        crate::sync::light(true);
+    }
+}
+
+/// From here on what a language keeps for this thread is gone, while it still ends what it holds.
+pub fn is_ending(number: usize) {
+    ENDING.set(ENDING.get() | 1 << number);
 }
 
 /// Bytes of a buffer are read. Two threads that touch the same bytes in no order, one of them writing, end the model.
@@ -402,17 +418,15 @@ pub(crate) fn planted(fault: Fault) -> bool {
     (RUNNING.get() || DOOM.get().is_some()) && FAULT.get() == Some(fault)
 }
 
-/// A step of a bounded wait where threads run together: false once it has run out.
-pub(crate) fn wait(step: u32) -> Option<bool> {
+/// A step of a bounded wait: false where no threads run together. One that runs out ends the model: somebody waits for a
+/// thread that waits for him.
+pub(crate) fn wait(step: u32) -> bool {
     if !RUNNING.get() || std::thread::panicking() {
-        return None;
+        return false;
     }
-    let over = step >= PATIENCE;
-    assert!(!over || IMPATIENT.get(), "a bounded wait runs out: does it wait for a thread that waits for it?");
-    if !over {
-        switching(loom::thread::yield_now);
-    }
-    Some(!over)
+    assert!(step < PATIENCE, "a bounded wait runs out: does it wait for a thread that waits for it?");
+    switching(loom::thread::yield_now);
+    true
 }
 
 /// Whether the thread that runs has died, so that nothing it still does on its way out is done; before a write, also
@@ -422,16 +436,16 @@ fn is_dying() -> bool {
     if threads >> number & 1 != 0 {
         return true;
     }
-    let due = BREAK.with_borrow_mut(|others| match others {
-        Some((held_up, 0, _)) if *held_up == number => others.take(),
-        Some((held_up, writes, _)) if *held_up == number => {
+    let due = BREAK.with_borrow_mut(|due| match due {
+        Some(Break { thread, writes: 0, .. }) if *thread == number => due.take(),
+        Some(Break { thread, writes, .. }) if *thread == number => {
             *writes -= 1;
             None
         }
         _ => None,
     });
-    if let Some((.., others)) = due {
-        others();
+    if let Some(due) = due {
+        (due.others)();
     }
     match DOOM.get() {
         Some((doomed, 0)) if doomed == number => {
@@ -452,23 +466,29 @@ impl<T: 'static> Local<T> {
         Local(init)
     }
 
-    pub(crate) fn try_with<R>(&'static self, f: impl FnOnce(&T) -> R) -> Result<R, Infallible> {
+    pub(crate) fn try_with<R>(&'static self, f: impl FnOnce(&T) -> R) -> Result<R, Ending> {
+        if ENDING.get() >> thread() & 1 != 0 { Err(Ending) } else { Ok(self.with(f)) }
+    }
+
+    fn with<R>(&'static self, f: impl FnOnce(&T) -> R) -> R {
         let key = (std::ptr::from_ref(self).addr(), thread());
         let local =
             LOCALS.with_borrow_mut(|locals| Rc::clone(locals.entry(key).or_insert_with(|| Rc::new((self.0)()))));
         let local = local.downcast::<T>().expect("each variable has one type");
-        Ok(f(&local))
+        f(&local)
     }
 }
 
+/// The thread's variables are gone.
+pub(crate) struct Ending;
+
 impl<T: Copy + 'static> Local<Cell<T>> {
     pub(crate) fn get(&'static self) -> T {
-        let Ok(value) = self.try_with(Cell::get);
-        value
+        self.with(Cell::get)
     }
 
     pub(crate) fn set(&'static self, value: T) {
-        let Ok(()) = self.try_with(|cell| cell.set(value));
+        self.with(|cell| cell.set(value));
     }
 }
 

@@ -111,6 +111,8 @@ struct Execution {
 thread_local! {
     static PLAN: RefCell<Plan> = RefCell::default();
     static EXECUTION: RefCell<Option<Execution>> = const { RefCell::new(None) };
+    /// The values of this execution's words of the process.
+    static OWNED: RefCell<Vec<u64>> = RefCell::default();
     static LEARNED: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -133,12 +135,19 @@ pub(super) fn plan<T>(f: impl FnOnce(&mut Plan) -> T) -> T {
 /// Begins an execution.
 pub(super) fn begin() {
     EXECUTION.take();
+    OWNED.take();
     LEARNED.set(false);
 }
+
+/// Offsets from here on are those of words of the process, by the order in which they are made.
+const OWN: u64 = 1 << 60;
 
 /// The words of these mappings of one segment are shared by threads from here on.
 pub(super) fn start(mappings: Vec<(usize, usize)>, dead: u64) {
     let value = |offset: u64| {
+        if offset >= OWN {
+            return OWNED.with_borrow(|own| own.get((offset - OWN) as usize).copied().unwrap_or_default());
+        }
         // SAFETY: the offset was that of a word in an earlier execution, and every execution makes the same heap.
         unsafe { &*((mappings[0].0 + offset as usize) as *const Memory) }.load(Ordering::Relaxed)
     };
@@ -204,7 +213,10 @@ enum Access {
 
 /// The loom atomic of the word at this address, if it has one; its cell is told of the access.
 fn modelled(address: usize, access: Access) -> Option<Rc<Raced>> {
-    let offset = offset_of(address)?;
+    modelled_at(offset_of(address)?, access)
+}
+
+fn modelled_at(offset: u64, access: Access) -> Option<Rc<Raced>> {
     let atomic = execution(|execution| execution.atomics.get(&offset).cloned()).flatten();
     let cell = execution(|execution| execution.cells.get(&offset).cloned()).flatten();
     let known = plan(|plan| {
@@ -378,6 +390,72 @@ impl AtomicU32 {
                 drop(guard);
             });
         }
+    }
+}
+
+/// A word of the process, not of the segment: what `sync` makes its marks and flags of in builds for models. It is modelled
+/// in scenes with marks alone, since every operation raises one.
+pub(crate) struct Own(usize);
+
+impl Default for Own {
+    fn default() -> Own {
+        OWNED.with_borrow_mut(|own| {
+            own.push(0);
+            Own(own.len() - 1)
+        })
+    }
+}
+
+impl Own {
+    fn modelled(&self, access: Access) -> Option<Rc<Raced>> {
+        if !super::has_marks() {
+            return None;
+        }
+        execution(|_| ())?;
+        modelled_at(OWN + self.0 as u64, access)
+    }
+
+    fn plain(&self) -> u64 {
+        OWNED.with_borrow(|own| own.get(self.0).copied().unwrap_or_default())
+    }
+
+    fn set_plain(&self, value: u64) {
+        OWNED.with_borrow_mut(|own| own.get_mut(self.0).map(|own| *own = value));
+    }
+
+    pub(crate) fn load(&self, order: Ordering) -> u32 {
+        self.modelled(Access::Read).map_or_else(|| self.plain(), |raced| raced.load(order)) as u32
+    }
+
+    pub(crate) fn store(&self, value: u32, order: Ordering) {
+        if let Some(raced) = self.modelled(Access::Store) {
+            raced.write(|word| match raced.stores_are_exchanges {
+                true => drop(word.swap(value.into(), order)),
+                false => word.store(value.into(), order),
+            });
+        }
+        self.set_plain(value.into());
+    }
+
+    fn exchange(&self, modelled: impl FnOnce(&Modelled) -> u64, next: impl FnOnce(u64) -> u64) -> u32 {
+        let old = match self.modelled(Access::Exchange) {
+            Some(raced) => raced.write(modelled),
+            None => self.plain(),
+        };
+        self.set_plain(next(old));
+        old as u32
+    }
+
+    pub(crate) fn swap(&self, value: u32, order: Ordering) -> u32 {
+        self.exchange(|word| word.swap(value.into(), order), |_| value.into())
+    }
+
+    pub(crate) fn fetch_add(&self, n: u32, order: Ordering) -> u32 {
+        self.exchange(|word| word.fetch_add(n.into(), order), |old| old + u64::from(n))
+    }
+
+    pub(crate) fn fetch_sub(&self, n: u32, order: Ordering) -> u32 {
+        self.exchange(|word| word.fetch_sub(n.into(), order), |old| old - u64::from(n))
     }
 }
 

@@ -8,6 +8,7 @@
 mod alloc;
 mod borrow;
 mod close;
+mod detach;
 mod drain;
 mod free;
 mod lock;
