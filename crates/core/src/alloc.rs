@@ -7,6 +7,7 @@
 use crate::attachment::Attachment;
 use crate::chunks::{new_chunk, take_block, take_spare};
 use crate::context::{FRESH, Here, busy, head_of, is_long, list_head, push_slot, set_head_in, take_shared};
+use crate::entries::FreeEntry;
 use crate::error::{Error, ErrorCode, Result};
 use crate::fault::{Fault, planted};
 use crate::handle::{Handle, HandleKind};
@@ -58,18 +59,10 @@ impl Request {
 
 impl Attachment {
     /// Allocates a buffer.
+    #[inline(always)]
     pub(crate) fn alloc(&self, region: Handle, length: u64, align: u64, init: Init) -> Result<Handle> {
-        if !align.is_power_of_two() || align > MAX_ALIGN {
-            return Err(Error::with_message(
-                ErrorCode::InvalidArgument,
-                format!("the alignment is a power of two from 1 to {MAX_ALIGN}, not {align}"),
-            ));
-        }
-        if length > self.segment.geometry.size {
-            return Err(Error::with_message(
-                ErrorCode::OutOfMemory,
-                format!("{length} bytes are more than the heap's limit of {}", self.segment.geometry.size),
-            ));
+        if !align.is_power_of_two() || align > MAX_ALIGN || length > self.segment.geometry.size {
+            return Err(self.no_request(length, align));
         }
         let request = Request { length, align: align.max(class::UNIT), zero: init == Init::Zeroed };
         match self.alloc_fast(region, request) {
@@ -78,12 +71,27 @@ impl Attachment {
         }
     }
 
+    /// The error for what nobody can be given.
+    #[cold]
+    #[inline(never)]
+    fn no_request(&self, length: u64, align: u64) -> Error {
+        if !align.is_power_of_two() || align > MAX_ALIGN {
+            return Error::with_message(
+                ErrorCode::InvalidArgument,
+                format!("the alignment is a power of two from 1 to {MAX_ALIGN}, not {align}"),
+            );
+        }
+        Error::with_message(
+            ErrorCode::OutOfMemory,
+            format!("{length} bytes are more than the heap's limit of {}", self.segment.geometry.size),
+        )
+    }
+
     /// Allocates from what the thread has at hand.
-    #[inline]
+    #[inline(always)]
     fn alloc_fast(&self, region: Handle, request: Request) -> std::result::Result<Handle, Short> {
         let tcb = &self.tcb_fast().ok_or(Short::Moved)?;
-        let cached = tcb.cache[region.index() as usize % tcb.cache.len()].get();
-        let here = cached.here(self, cached.owner).filter(|_| cached.handle == region.to_bits()).ok_or(Short::Moved)?;
+        let here = self.here_of(tcb, region).ok_or(Short::Moved)?;
         let class = request.class().ok_or(Short::Large)?;
         self.try_alloc(tcb, &here, class, request)
     }
@@ -150,7 +158,7 @@ impl Attachment {
     }
 
     /// The lock-free allocation: from the thread's list, or the next slot of its block with the next bytes.
-    #[inline]
+    #[inline(always)]
     fn try_alloc(
         &self,
         tcb: &Tcb,
@@ -173,7 +181,7 @@ impl Attachment {
     }
 
     /// Makes a buffer under the thread's mark.
-    #[inline]
+    #[inline(always)]
     fn make(
         &self,
         tcb: &Tcb,
@@ -182,31 +190,23 @@ impl Attachment {
         request: Request,
     ) -> std::result::Result<Handle, Short> {
         let context = here.context;
-        let (index, slot, used) = match self.listed(head, request.align)? {
+        let (index, slot, generation, used) = match self.listed(head, request.align)? {
             Some((index, slot)) => {
                 context.set_head(class, slot.length.relaxed() & 0xffff_ffff);
                 slot.owner.set_release(here.owner);
-                (index, slot, true)
+                // One that is used up is on no list (K2).
+                let kept = state::generation(slot.state.relaxed());
+                let generation = if planted(Fault::GenerationKept) { kept } else { kept.wrapping_add(2) };
+                (index, slot, generation, true)
             }
             // Freed slots that no thread has come before memory that was never used.
             None if head == 0 && list_head(&here.region.shared, class) != 0 => {
                 return Err(Short::Bytes);
             }
             None => {
-                let (index, slot) = self.next_slot(here, class, request.align)?;
-                (index, slot, context.record.relaxed() & FRESH == 0)
+                let (index, slot, generation) = self.next_slot(here, class, request.align)?;
+                (index, slot, generation, context.record.relaxed() & FRESH == 0)
             }
-        };
-        let mut next = state::next_generation(slot.state.relaxed(), self.segment.identity.seed, index);
-        if planted(Fault::Retirement) {
-            next = next.or(Some(state::first_generation(self.segment.identity.seed, index)));
-        }
-        if planted(Fault::GenerationKept) && used {
-            next = Some(state::generation(slot.state.relaxed()));
-        }
-        let Some(generation) = next else {
-            // Used up; slots in lists and blocks are looked at before.
-            return Err(Short::Damaged(index));
         };
         let handle = Handle::buffer(index, generation);
         slot.length.set_relaxed(request.length);
@@ -220,6 +220,7 @@ impl Attachment {
     }
 
     /// Publishes a buffer whose bytes had another owner: zeroed, or to be zeroed under a borrow if that takes long.
+    #[inline(never)]
     fn publish_zeroed(
         &self,
         tcb: &Tcb,
@@ -241,21 +242,21 @@ impl Attachment {
     }
 
     /// The first slot of a list, if there is one and its bytes are aligned.
-    #[inline]
+    #[inline(always)]
     fn listed(&self, head: u64, align: u64) -> std::result::Result<Option<(u32, &Slot)>, Short> {
         if head == 0 {
             return Ok(None);
         }
         let index = (head - 1) as u32;
-        let slot = self.segment.get::<Slot>(index).ok_or(Short::Damaged(index))?;
+        let slot = self.slot_near(index).ok_or(Short::Damaged(index))?;
         let aligned = align == class::UNIT || place::offset(slot.place.relaxed()).is_multiple_of(align);
         Ok(aligned.then_some((index, slot)))
     }
 
     /// The next slot of the context's block, with bytes from its bump range. The block goes on last: a slot below its
     /// next one is somebody's, or named by the mark (`recovery`).
-    #[inline]
-    fn next_slot(&self, here: &Here<'_>, class: usize, align: u64) -> std::result::Result<(u32, &Slot), Short> {
+    #[inline(always)]
+    fn next_slot(&self, here: &Here<'_>, class: usize, align: u64) -> std::result::Result<(u32, &Slot, u32), Short> {
         let context = here.context;
         loop {
             let slots = context.slots.relaxed();
@@ -270,22 +271,22 @@ impl Attachment {
                 return Err(Short::Bytes);
             }
             let index = next as u32;
-            let slot = self.segment.get::<Slot>(index).ok_or(Short::Damaged(index))?;
+            let slot = self.slot_near(index).ok_or(Short::Damaged(index))?;
             context.busy.set_release(busy::ALLOC | next);
             let old = slot.state.relaxed();
             // Kills begins that are still in flight from the slot's last region, which did not touch it when it closed.
             if !planted(Fault::Invalidate) {
                 slot.state.set_release(old & !0xffff_ffff | state::FREE);
             }
-            let spent = state::next_generation(old, self.segment.identity.seed, index).is_none();
-            if !spent {
+            let generation = state::next_generation(old, self.segment.identity.seed, index);
+            if generation.is_some() {
                 slot.place.set_release(place::new(class, start));
                 slot.owner.set_release(here.owner);
                 context.bump.set_release(stop);
             }
             context.slots.set_release((next + 1) << 32 | end);
-            if !spent {
-                return Ok((index, slot));
+            if let Some(generation) = generation {
+                return Ok((index, slot, generation));
             }
         }
     }
@@ -307,12 +308,11 @@ impl Attachment {
 
     /// Begins the unique borrow under which a new buffer is zeroed; `None` if the ledger has no room.
     pub(crate) fn begin_new(&self, tcb: &Tcb, handle: Handle, owner: u64) -> Option<u32> {
-        let (index, entry) = tcb.free_entries.pop()?;
-        let generation = phase::generation(entry.word.relaxed());
+        let FreeEntry { index, entry, word } = tcb.free_entries.pop()?;
         entry.handle.set_release(handle.to_bits());
         entry.owner.set_release(owner);
         entry.meta.set_release(u64::from(handle.index()) << 32 | u64::from(crate::sys::ticks()));
-        entry.word.set_release(phase::new(generation, tcb.record, NEW_KIND, phase::BEGIN));
+        entry.word.set_release(phase::begun(word, tcb.mark, NEW_KIND));
         Some(index)
     }
 
@@ -390,11 +390,11 @@ impl Attachment {
     }
 
     /// Frees one buffer.
+    #[inline(always)]
     pub(crate) fn free(&self, handle: Handle) -> Result<()> {
         match self.free_fast(handle) {
             Some(Freed::Listed(_, false)) => Ok(()),
-            Some(freed) => self.free_slow(handle, Some(freed)),
-            None => self.free_slow(handle, None),
+            freed => self.free_slow(handle, freed),
         }
     }
 
@@ -445,9 +445,9 @@ impl Attachment {
         context.counters[counter::FREES].count(1);
         context.counters[counter::BYTES_FREED].count(slot.length.relaxed() & place::LENGTH);
         let seed = self.segment.identity.seed;
-        let depth = push_slot(&self.segment, context, class, handle.index(), slot, seed);
+        let depth = push_slot(context, class, (handle.index(), slot), seed, |first| self.segment.get(first));
         let region = self.segment.get::<RegionRecord>(control::region(slot.owner.relaxed()));
-        Freed::Listed(class, region.is_some_and(|region| is_long(region, class, depth)))
+        Freed::Listed(class, region.is_some_and(|region| is_long(&self.segment, region, class, depth)))
     }
 
     /// Gives a thread's long list of freed slots to the region, for any thread to take.

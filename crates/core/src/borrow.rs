@@ -6,8 +6,9 @@
 //! other. What is refused after the exchange is undone as an end would be.
 
 use crate::attachment::Attachment;
+use crate::entries::FreeEntry;
 use crate::error::{Error, ErrorCode, Result};
-use crate::fast::Begun;
+use crate::fast::Miss;
 use crate::fault::{Fault, planted};
 use crate::handle::{Handle, HandleKind, Token};
 use crate::journal::Locked;
@@ -119,10 +120,9 @@ impl Attachment {
     #[inline(always)]
     pub(crate) fn borrow(&self, handle: Handle, kind: BorrowKind, by: By) -> Result<RawBorrow> {
         match self.begin_fast(handle, kind, by) {
-            Some(Begun { token, pointer, length, .. }) => {
-                Ok(RawBorrow { token, pointer: pointer.as_ptr(), length, kind })
-            }
-            None => self.borrow_slow(handle, kind, by),
+            Ok(begun) => Ok(RawBorrow { token: begun.token(), pointer: begun.pointer, length: begun.length, kind }),
+            Err(Miss::Stale) => Err(Error::new(ErrorCode::StaleHandle).about(handle)),
+            Err(Miss::Slow) => self.borrow_slow(handle, kind, by),
         }
     }
 
@@ -208,9 +208,8 @@ impl Attachment {
                 }
                 continue;
             }
-            let (index, entry) = self.take_entry(tcb)?;
-            let generation = phase::generation(entry.word.relaxed());
-            let word = phase::new(generation, tcb.record, kind as u64 | by.mark(), phase::BEGIN);
+            let FreeEntry { index, entry, word: free } = self.take_entry(tcb)?;
+            let word = phase::begun(free, tcb.mark, kind as u64 | by.mark());
             entry.handle.set_release(handle.to_bits());
             entry.owner.set_release(owner);
             entry.meta.set_release(u64::from(handle.index()) << 32 | u64::from(sys::ticks()));
@@ -230,8 +229,8 @@ impl Attachment {
                 if refusal.is_none() && planted(Fault::WaitInBegin) {
                     self.await_recount(slot, entry);
                 }
-                entry.word.set_release(phase::with(word, phase::FREE));
-                tcb.free_entries.push(index, entry);
+                entry.word.set_release(free);
+                tcb.free_entries.push(index, entry, free);
                 match refusal {
                     None => continue,
                     Some(refusal) => return Ok(Err(refusal)),
@@ -252,7 +251,7 @@ impl Attachment {
             entry.word.set_release(phase::with(word, phase::HELD));
             // Written before the release of `state` that the exchange acquired.
             let (place, length) = (slot.place.relaxed(), slot.length.relaxed() & place::LENGTH);
-            let token = Token::new(index, generation);
+            let token = Token::new(index, phase::generation(word));
             let Some(pointer) = self.segment.bytes(place::offset(place), length) else {
                 self.misplaced(tcb, index, entry, word);
                 return Err(corrupt(format!("{handle} is at {} with {length} bytes", place::offset(place))));
@@ -405,7 +404,7 @@ impl Attachment {
         if entry.word.cas_or(Fault::ClaimByStore, word, phase::with(word, phase::END)).is_err() {
             return stale(tcb);
         }
-        match self.end_own(tcb, token, entry, word) {
+        match self.end_own(tcb, entry, word) {
             true => Ok(()),
             false => self.end_entry(Some(tcb), token.index(), entry, word, true),
         }
@@ -497,14 +496,14 @@ impl Attachment {
     }
 
     /// Frees an entry in its next generation: to this thread's stack, or left for its owner to find.
-    fn free_entry(&self, tcb: &Tcb, index: u32, entry: &Entry, word: u64) {
+    pub(crate) fn free_entry(&self, tcb: &Tcb, index: u32, entry: &Entry, word: u64) {
         entry.word.set_release(phase::ended(word));
         if phase::record(word) != tcb.record {
             if let Some(record) = self.segment.get::<ThreadRecord>(phase::record(word)) {
                 record.foreign.add(1);
             }
-        } else if phase::generation(word) + 1 < phase::LAST_GENERATION {
-            tcb.free_entries.push(index, entry);
+        } else if !phase::is_spent(phase::ended(word)) {
+            tcb.free_entries.push(index, entry, phase::ended(word));
         }
     }
 

@@ -7,10 +7,9 @@ use std::ops::{Deref, DerefMut};
 use crate::borrow::By;
 use crate::error::{Error, Result};
 use crate::error_code::ErrorCode;
-use crate::fast::Begun;
+use crate::fast::{Begun, Miss, Own};
 use crate::handle::{Handle, Token};
 use crate::heap::Heap;
-use crate::lease::RawBorrow;
 use crate::snapshot::{BorrowKind, BufferInfo};
 
 /// A buffer. The object is a reference: dropping it frees nothing.
@@ -22,11 +21,13 @@ pub struct Buffer<'region> {
 }
 
 impl<'region> Buffer<'region> {
+    #[inline]
     pub(crate) fn new(heap: &'region Heap, handle: Handle, length: u64) -> Buffer<'region> {
         Buffer { heap, handle, length }
     }
 
     /// The buffer's handle.
+    #[inline]
     pub fn handle(&self) -> Handle {
         self.handle
     }
@@ -64,6 +65,7 @@ impl<'region> Buffer<'region> {
     }
 
     /// Frees the buffer. `Borrowed` while anyone borrows it.
+    #[inline]
     pub fn free(self) -> Result<()> {
         self.heap.free(self.handle)
     }
@@ -71,13 +73,9 @@ impl<'region> Buffer<'region> {
 
 /// A live borrow of a guard. `KIND` is `BorrowKind` as a number.
 struct Held<'buffer, const KIND: u8> {
-    heap: &'buffer Heap,
-    began: Began<'buffer>,
-}
-
-enum Began<'buffer> {
-    Short(Begun<'buffer>),
-    Long(RawBorrow),
+    pointer: *mut u8,
+    length: usize,
+    own: Own<'buffer>,
 }
 
 impl<'buffer, const KIND: u8> Held<'buffer, KIND> {
@@ -86,39 +84,29 @@ impl<'buffer, const KIND: u8> Held<'buffer, KIND> {
     #[inline(always)]
     fn begin(heap: &'buffer Heap, handle: Handle) -> Result<Held<'buffer, KIND>> {
         match heap.attachment.begin_fast(handle, Self::KIND, By::Guard) {
-            Some(begun) => Ok(Held { heap, began: Began::Short(begun) }),
-            None => {
-                let borrow = heap.attachment.borrow_slow(handle, Self::KIND, By::Guard)?;
-                Ok(Held { heap, began: Began::Long(borrow) })
-            }
+            Ok(Begun { pointer, length, own, .. }) => Ok(Held { pointer, length, own }),
+            Err(Miss::Stale) => Err(Error::new(ErrorCode::StaleHandle).about(handle)),
+            Err(Miss::Slow) => match heap.attachment.begin_long(handle, Self::KIND, By::Guard) {
+                Ok(Begun { pointer, length, own, .. }) => Ok(Held { pointer, length, own }),
+                Err(error) => Err(error),
+            },
         }
     }
 
     fn token(&self) -> Token {
-        match &self.began {
-            Began::Short(begun) => begun.token,
-            Began::Long(borrow) => borrow.token,
-        }
+        self.own.token()
     }
 
-    #[inline]
+    #[inline(always)]
     fn bytes(&self) -> (*mut u8, usize) {
-        match &self.began {
-            Began::Short(begun) => (begun.pointer.as_ptr(), begun.length),
-            Began::Long(borrow) => (borrow.pointer, borrow.length),
-        }
+        (self.pointer, self.length)
     }
 }
 
 impl<const KIND: u8> Drop for Held<'_, KIND> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
-        if let Began::Short(begun) = &self.began
-            && self.heap.attachment.end_begun(begun, Self::KIND)
-        {
-            return;
-        }
-        self.heap.attachment.end_owned_slow(self.token());
+        self.own.end(Self::KIND);
     }
 }
 

@@ -4,12 +4,16 @@
 //! A context belongs to its thread record for good, until its attachment leaves: one that a thread still remembers can
 //! never have become another thread's.
 
+use std::cell::UnsafeCell;
+use std::ptr::NonNull;
+
 use crate::attachment::Attachment;
 use crate::error::{Error, ErrorCode, Result};
 use crate::fault::{Fault, planted};
 use crate::handle::{Handle, HandleKind};
 use crate::journal::{Change, Locked};
 use crate::layout::*;
+use crate::near;
 use crate::pages;
 use crate::runtime::CopyReason;
 use crate::segment::{Segment, corrupt};
@@ -28,31 +32,38 @@ pub(crate) const LIST: u64 = 64;
 /// The most that it keeps in a large region.
 const LONGEST_LIST: u64 = 4096;
 
-/// Whether a list of so many freed slots is more than one thread should keep: 64, and a 64th of the region.
-#[inline]
-pub(crate) fn is_long(region: &RegionRecord, class: usize, depth: u64) -> bool {
-    if depth < LIST {
-        return false;
-    }
-    class >= CLASSES
-        || depth >= LONGEST_LIST
-        || depth * class::size(class) >= region.granules.relaxed().saturating_mul(GRANULE) / 64
+/// The bytes that it keeps in a region without a limit, or a 256th of the heap if that is less.
+const LIST_BYTES: u64 = 4 << 20;
+
+/// Whether a list of so many freed slots is more than one thread should keep: 64, and a 64th of the region or
+/// `LIST_BYTES`.
+#[inline(always)]
+pub(crate) fn is_long(segment: &Segment, region: &RegionRecord, class: usize, depth: u64) -> bool {
+    depth >= LIST && is_very_long(segment, region, class, depth)
+}
+
+fn is_very_long(segment: &Segment, region: &RegionRecord, class: usize, depth: u64) -> bool {
+    let kept = if region.limit.relaxed() == 0 { LIST_BYTES.min(segment.geometry.size / 256) } else { 0 };
+    let share = region.granules.relaxed().saturating_mul(GRANULE) / 64;
+    class >= CLASSES || depth >= LONGEST_LIST || depth * class::size(class) >= kept.max(share)
 }
 
 /// Bit of a context's record word: its bump range has never been used and reads as zero.
 pub(crate) const FRESH: u64 = 1 << 40;
 
 /// The head of a class's list: two stand in a word.
-#[inline]
+#[inline(always)]
 pub(crate) fn list_head(heads: &[Word; HEAD_WORDS], class: usize) -> u64 {
     heads[class / 2].relaxed() >> (32 * (class % 2)) & 0xffff_ffff
 }
 
 impl Context {
+    #[inline(always)]
     pub(crate) fn head(&self, class: usize) -> u64 {
         list_head(&self.heads, class)
     }
 
+    #[inline(always)]
     pub(crate) fn set_head(&self, class: usize, link: u64) {
         let shift = 32 * (class % 2);
         let word = &self.heads[class / 2];
@@ -74,25 +85,39 @@ impl Context {
 pub(crate) struct Cached {
     pub(crate) handle: u64,
     pub(crate) owner: u64,
-    index: u32,
-    context: *const Context,
-    region: *const RegionRecord,
+    pub(crate) index: u32,
+    pub(crate) context: NonNull<Context>,
+    pub(crate) region: NonNull<RegionRecord>,
 }
 
+/// A region of no epoch, and a context in it.
+#[repr(C, align(64))]
+struct Nowhere(UnsafeCell<[u64; 64]>);
+// SAFETY: it is looked at as the atomic words of records.
+unsafe impl Sync for Nowhere {}
+static NOWHERE: Nowhere = Nowhere(UnsafeCell::new([0; 64]));
+const _: () =
+    assert!(size_of::<Context>() <= size_of::<Nowhere>() && size_of::<RegionRecord>() <= size_of::<Nowhere>());
+
 impl Cached {
-    /// Nothing: no owner is all ones.
-    pub(crate) const NONE: Cached =
-        Cached { handle: 0, owner: u64::MAX, index: 0, context: std::ptr::null(), region: std::ptr::null() };
+    /// Nothing: no owner is all ones, and what a damaged one leads to never lives.
+    pub(crate) const NONE: Cached = Cached {
+        handle: u64::MAX,
+        owner: u64::MAX,
+        index: 0,
+        context: NonNull::from_ref(&NOWHERE).cast(),
+        region: NonNull::from_ref(&NOWHERE).cast(),
+    };
 
     /// The records, if they are this owner's.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn here(self, _attachment: &Attachment, owner: u64) -> Option<Here<'_>> {
-        if self.owner != owner || self.context.is_null() {
+        if self.owner != owner {
             return None;
         }
         // SAFETY: an owner stands beside the addresses of two records of the segment of the attachment whose thread this
         // is; records are atomic words, tables never move, and the mapping lives as long as the attachment.
-        let (context, region) = unsafe { (&*self.context, &*self.region) };
+        let (context, region) = unsafe { (self.context.as_ref(), self.region.as_ref()) };
         Some(Here { index: self.index, owner, context, region })
     }
 }
@@ -118,26 +143,10 @@ impl Attachment {
         self.cached(tcb, owner).map(|(_, context)| context)
     }
 
-    /// What the thread has at hand of the region of this owner.
-    #[inline]
-    pub(crate) fn here(&self, tcb: &Tcb, owner: u64) -> Option<Here<'_>> {
-        match tcb.last.get().here(self, owner) {
-            Some(here) => Some(here),
-            None => self.here_again(tcb, owner),
-        }
-    }
-
-    #[cold]
-    fn here_again(&self, tcb: &Tcb, owner: u64) -> Option<Here<'_>> {
-        let cached = tcb.cache[control::region(owner) as usize % tcb.cache.len()].get();
-        let here = cached.here(self, owner)?;
-        tcb.last.set(cached);
-        Some(here)
-    }
-
     #[inline]
     fn cached(&self, tcb: &Tcb, owner: u64) -> Option<(u32, &Context)> {
-        self.here(tcb, owner).map(|here| (here.index, here.context))
+        let cached = tcb.cache[control::region(owner) as usize % tcb.cache.len()].get();
+        cached.here(self, owner).map(|here| (here.index, here.context))
     }
 
     /// The thread's context for this owner: searched for, left by another thread, or new. `StaleHandle` if the region
@@ -166,12 +175,14 @@ impl Attachment {
         let context = self.segment.record::<Context>(index)?;
         let born = record.born.relaxed() as u32;
         let slot = region as usize % tcb.cache.len();
+        // What the thread used last may be of the region's last epoch.
+        near::forget_region();
         tcb.cache[slot].set(Cached {
             handle: Handle::region(region, born).to_bits(),
             owner,
             index,
-            context,
-            region: record,
+            context: context.into(),
+            region: record.into(),
         });
         Ok((index, context))
     }
@@ -330,15 +341,21 @@ impl Attachment {
 }
 
 /// Puts a freed slot on a context's list and returns the list's depth. A slot without a generation left is retired.
-pub(crate) fn push_slot(segment: &Segment, context: &Context, class: usize, index: u32, slot: &Slot, seed: u64) -> u64 {
+/// `find` finds the list's first slot.
+#[inline(always)]
+pub(crate) fn push_slot<'a>(
+    context: &Context,
+    class: usize,
+    (index, slot): (u32, &Slot),
+    seed: u64,
+    find: impl FnOnce(u32) -> Option<&'a Slot>,
+) -> u64 {
     if state::next_generation(slot.state.relaxed(), seed, index).is_none() && !planted(Fault::Retirement) {
         return 0;
     }
     let head = context.head(class);
-    let depth = match segment.linked::<Slot>(head) {
-        Ok(Some((_, first))) => (first.length.relaxed() >> 32) + 1,
-        _ => 1,
-    };
+    let first = if head == 0 { None } else { find((head - 1) as u32) };
+    let depth = first.map_or(1, |first| (first.length.relaxed() >> 32) + 1);
     slot.length.set_relaxed(depth << 32 | head);
     context.set_head(class, u64::from(index) + 1);
     depth

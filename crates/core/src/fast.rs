@@ -5,118 +5,188 @@
 //! What these paths cost is the two exchanges and the loads between them: after an exchange no load begins before it is
 //! over, so chains of loads are kept short, and a guard carries what its end needs.
 
-use std::ptr::NonNull;
-
 use crate::attachment::Attachment;
 use crate::borrow::{By, easy_step, exchange};
-use crate::context::{Here, busy, is_long, push_slot};
+use crate::context::{busy, is_long, push_slot};
+use crate::entries::FreeEntry;
+use crate::error::Result;
 use crate::fault::{Fault, planted};
 use crate::handle::{Handle, Token};
 use crate::large::Freed;
 use crate::layout::*;
+use crate::lease::RawBorrow;
 use crate::snapshot::BorrowKind;
 use crate::sync;
 use crate::sys;
 use crate::threads::Tcb;
 
-/// A borrow that began the short way, with what its end needs if the same thread ends it. Few words and no padding: what
-/// is copied between the two exchanges is waited for.
-#[derive(Clone, Copy)]
+/// A borrow that began the short way: where its bytes are, its entry's number, and what its end needs.
 pub(crate) struct Begun<'a> {
-    pub(crate) pointer: NonNull<u8>,
+    pub(crate) pointer: *mut u8,
     pub(crate) length: usize,
-    pub(crate) token: Token,
+    pub(crate) index: u32,
+    pub(crate) own: Own<'a>,
+}
+
+/// What the thread that began a borrow ends it with. The context and the region are those that it used last, if they are
+/// this owner's.
+#[derive(Clone, Copy)]
+pub(crate) struct Own<'a> {
     tcb: &'a Tcb,
     entry: &'a Entry,
     slot: &'a Slot,
+    /// The entry's word.
+    word: u64,
     /// What the exchange left in the slot's state.
     state: u64,
 }
 
-impl Attachment {
-    /// The slot of this index, by the thread's last extent.
-    #[inline]
-    fn slot_at<'a>(&'a self, tcb: &'a Tcb, index: u32) -> Option<&'a Slot> {
-        match tcb.near_slot(index) {
-            Some(slot) => Some(slot),
-            None => self.slot_afar(tcb, index),
+impl Begun<'_> {
+    /// The borrow's token.
+    pub(crate) fn token(&self) -> Token {
+        Token::new(self.index, phase::generation(self.own.word))
+    }
+}
+
+impl Own<'_> {
+    /// The borrow's token.
+    pub(crate) fn token(&self) -> Token {
+        token_of(self.tcb, self.entry, self.word)
+    }
+
+    /// Ends the borrow, in any thread.
+    #[inline(always)]
+    pub(crate) fn end(&self, kind: BorrowKind) {
+        let done = if Attachment::is_current(self.tcb) { end_held(self, kind) } else { Done::Nothing };
+        if done != Done::All {
+            end_rest(self.tcb, self.entry, self.word, done);
         }
     }
+}
 
-    #[cold]
-    fn slot_afar<'a>(&'a self, tcb: &'a Tcb, index: u32) -> Option<&'a Slot> {
-        let slot = self.segment.get::<Slot>(index)?;
-        tcb.come_near(index, slot);
-        Some(slot)
-    }
+/// The token of a borrow by its entry.
+fn token_of(tcb: &Tcb, entry: &Entry, word: u64) -> Token {
+    Token::new(tcb.home().segment.index_of(entry).unwrap_or(0), phase::generation(word))
+}
 
-    /// Begins a borrow (B1 to B8 of the protocol); `None` to go the long way.
+/// How far an end came.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Done {
+    Nothing,
+    /// The entry's mark.
+    Marked,
+    /// And the slot's state.
+    State,
+    /// And the count.
+    Counted,
+    All,
+}
+
+/// Why a borrow did not begin the short way.
+pub(crate) enum Miss {
+    /// The handle is stale; that is counted.
+    Stale,
+    /// Something is in the way, or not at hand: nothing was done.
+    Slow,
+}
+
+impl Attachment {
+    /// Begins a borrow (B1 to B8 of the protocol).
     #[inline(always)]
-    pub(crate) fn begin_fast(&self, handle: Handle, kind: BorrowKind, by: By) -> Option<Begun<'_>> {
-        let op = self.tcb_fast()?;
+    pub(crate) fn begin_fast(&self, handle: Handle, kind: BorrowKind, by: By) -> std::result::Result<Begun<'_>, Miss> {
+        let op = self.tcb_fast().ok_or(Miss::Slow)?;
         let tcb = op.tcb();
-        let slot = self.slot_at(tcb, handle.to_bits() as u32)?;
+        let slot = self.slot_near(handle.to_bits() as u32).ok_or(Miss::Slow)?;
         let state = slot.state.relaxed();
-        let mut next = easy_step(state, handle.generation(), kind)?;
+        let Some(mut next) = easy_step(state, handle.generation(), kind) else {
+            if state::generation(state) == handle.generation() && state & state::FREE == 0 {
+                return Err(Miss::Slow);
+            }
+            tcb.own().counters[counter::STALE].count(1);
+            return Err(Miss::Stale);
+        };
         // Before the exchange: pairs with the release of `owner` by an allocation.
         let owner = slot.owner.acquire();
-        let here = self.here(tcb, owner)?;
+        let here = self.here(tcb, owner).ok_or(Miss::Slow)?;
         if !control::lives(here.region.control.acquire(), owner) {
-            return None;
+            return Err(Miss::Slow);
         }
-        let (index, entry) = tcb.free_entries.pop()?;
-        let generation = phase::generation(entry.word.relaxed());
-        let word = phase::new(generation, tcb.record, kind as u64 | by.mark(), phase::BEGIN);
+        let FreeEntry { entry, word: free, index } = tcb.free_entries.top().ok_or(Miss::Slow)?;
+        let since = match by.lasts() {
+            true if phase::is_spent(free) => return Err(Miss::Slow),
+            true => sys::ticks(),
+            false => tcb.recent_tick(free).ok_or(Miss::Slow)?,
+        };
+        let word = phase::begun(free, tcb.mark, kind as u64 | by.mark());
         entry.handle.set_release(handle.to_bits());
         entry.owner.set_release(owner);
-        let since = if by.lasts() { sys::ticks() } else { tcb.recent_tick() };
         entry.meta.set_release(handle.to_bits() << 32 | u64::from(since));
         entry.word.set_release(word);
         if kind == BorrowKind::Unique {
             next |= u64::from(index);
         }
         if exchange(slot, state, next).is_err() {
-            entry.word.set_release(phase::with(word, phase::FREE));
-            tcb.free_entries.push(index, entry);
-            return None;
+            entry.word.set_release(free);
+            return Err(Miss::Slow);
         }
+        tcb.free_entries.take();
         let (owner, region) = match planted(Fault::OwnerLate) {
-            true => (slot.owner.acquire(), self.segment.get(control::region(slot.owner.acquire()))?),
+            true => {
+                let owner = slot.owner.acquire();
+                (owner, self.segment.get(control::region(owner)).ok_or(Miss::Slow)?)
+            }
             false => (owner, here.region),
         };
         // Pairs with the closer's change of control and its fence: one of us sees the other.
         if !control::lives(region.control.acquire(), owner) {
-            self.lost(tcb, here.region, (slot, handle), (index, entry, word));
-            return None;
+            self.began_in_vain(tcb, index, false);
+            return Err(Miss::Slow);
         }
-        let word = phase::with(word, phase::HELD);
-        entry.word.set_release(word);
         // Written before the release of `state` that the exchange acquired.
         let (place, length) = (slot.place.relaxed(), slot.length.relaxed() & place::LENGTH);
         let Some(pointer) = self.segment.bytes(place::offset(place), length) else {
-            self.misplaced(tcb, index, entry, word);
-            return None;
+            self.began_in_vain(tcb, index, true);
+            return Err(Miss::Slow);
         };
-        here.context.counters[counter::BEGUN].count(1);
+        let word = phase::held(word);
+        entry.word.set_release(word);
+        let context = here.context;
+        context.counters[counter::BEGUN].count(1);
         if by == By::View {
-            here.context.counters[counter::VIEWS].count(1);
+            context.counters[counter::VIEWS].count(1);
         }
-        let token = Token::new(index, generation);
-        Some(Begun { pointer, length: length as usize, token, tcb, entry, slot, state: next })
+        let own = Own { tcb, entry, slot, word, state: next };
+        Ok(Begun { pointer: pointer.as_ptr(), length: length as usize, index, own })
     }
 
-    /// Ends what `begin_fast` began for a guard, if this is the same thread still; false to go the long way, with nothing
-    /// done.
-    #[inline(always)]
-    pub(crate) fn end_begun(&self, begun: &Begun<'_>, kind: BorrowKind) -> bool {
-        let tcb = begun.tcb;
-        if !self.is_current(tcb) {
-            return false;
+    /// What ends a borrow that began the long way in this thread.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn begin_long(&self, handle: Handle, kind: BorrowKind, by: By) -> Result<Begun<'_>> {
+        let RawBorrow { token, pointer, length, .. } = self.borrow_slow(handle, kind, by)?;
+        let tcb = self.tcb()?.tcb();
+        let entry = self.segment.record::<Entry>(token.index())?;
+        let slot = self.segment.record::<Slot>(handle.index())?;
+        let word = entry.word.relaxed();
+        // For an end by exchange a state without any mark, or one that no slot has.
+        let state = slot.state.relaxed();
+        let plain = kind == BorrowKind::Unique || is_counted(state);
+        let own = Own { tcb, entry, slot, word, state: if plain { state } else { u64::MAX } };
+        Ok(Begun { pointer, length, index: token.index(), own })
+    }
+
+    /// Takes a begin back: its region does not live any more, or its bytes are not in the segment.
+    #[cold]
+    #[inline(never)]
+    fn began_in_vain(&self, tcb: &Tcb, index: u32, lives: bool) {
+        let Some(entry) = self.segment.get::<Entry>(index) else { return };
+        let (word, handle) = (entry.word.relaxed(), Handle::from_bits(entry.handle.relaxed()));
+        let slot = self.segment.get::<Slot>(handle.index());
+        let region = self.segment.get::<RegionRecord>(control::region(entry.owner.relaxed()));
+        match (slot, region) {
+            (Some(slot), Some(region)) if !lives => self.lost(tcb, region, (slot, handle), (index, entry, word)),
+            _ => self.misplaced(tcb, index, entry, word),
         }
-        let Some(here) = self.here(tcb, begun.entry.owner.relaxed()) else { return false };
-        let word = phase::new(begun.token.generation(), tcb.record, kind as u64 | By::Guard.mark(), phase::HELD);
-        self.end_held(&here, begun, word, kind);
-        true
     }
 
     /// Ends a borrow of this thread that only this caller ends; false to go the long way, with nothing done.
@@ -129,68 +199,37 @@ impl Attachment {
         let ours = phase::of(word) == phase::HELD
             && phase::generation(word) == token.generation()
             && phase::record(word) == tcb.record;
-        ours && self.end_own(tcb, token, entry, word)
+        ours && self.end_own(tcb, entry, word)
     }
 
-    /// Ends a held borrow of this thread by its token alone.
+    /// Ends a held borrow of this thread by its entry alone.
     #[inline]
-    pub(crate) fn end_own(&self, tcb: &Tcb, token: Token, entry: &Entry, word: u64) -> bool {
-        let Some(here) = self.here(tcb, entry.owner.relaxed()) else { return false };
-        let Some(slot) = self.slot_at(tcb, (entry.meta.relaxed() >> 32) as u32) else { return false };
+    pub(crate) fn end_own(&self, tcb: &Tcb, entry: &Entry, word: u64) -> bool {
+        let Some(slot) = self.slot_near((entry.meta.relaxed() >> 32) as u32) else { return false };
+        if self.here(tcb, entry.owner.relaxed()).is_none() {
+            return false;
+        }
         let generation = Handle::from_bits(entry.handle.relaxed()).generation();
         let kind = if phase::kind(word) == BorrowKind::Unique as u64 { BorrowKind::Unique } else { BorrowKind::Shared };
         let low = if kind == BorrowKind::Unique { 0 } else { slot.state.relaxed() & 0xffff_ffff };
-        let state = state::of(generation) | low;
-        let begun = Begun { pointer: NonNull::dangling(), length: 0, token, tcb, entry, slot, state };
-        self.end_held(&here, &begun, word, kind);
+        if kind == BorrowKind::Shared && !is_counted(low) {
+            return false;
+        }
+        let own = Own { tcb, entry, slot, word, state: state::of(generation) | low };
+        match end_held(&own, kind) {
+            Done::Nothing => return false,
+            Done::All => {}
+            done => end_rest(tcb, entry, word, done),
+        }
         true
     }
 
-    /// The end of a held entry of this thread. No mark is raised: until its last store the entry itself keeps `detach`
-    /// waiting.
-    #[inline(always)]
-    fn end_held(&self, here: &Here<'_>, begun: &Begun<'_>, word: u64, kind: BorrowKind) {
-        let Begun { entry, slot, state, .. } = *begun;
-        let generation = state::generation(state);
-        entry.word.set_release(phase::with(word, phase::END));
-        if kind == BorrowKind::Unique {
-            // Nobody else may change the word of a slot under a unique borrow.
-            slot.state.set_release(state::of(generation));
-            sync::light(self.segment.cheap);
-        } else {
-            let low = state as u32 & !(state::LASTING as u32);
-            let plain = low != 0 && low <= state::COUNT as u32;
-            // The state is what it was after the begin, if nobody else borrows: no load before the exchange.
-            if !plain || slot.state.cas_full_or(Fault::EndByStore, state, state - 1).is_err() {
-                self.undo(slot, entry, word, generation, BorrowKind::Shared);
-            }
-        }
-        // Pairs with `close_when_idle` and `wait_idle`: they change control, fence, then look at the entries.
-        let control = here.region.control.acquire();
-        here.context.counters[counter::ENDED].count(1);
-        if begun.token.generation() + 1 < phase::LAST_GENERATION {
-            begun.tcb.free_entries.push(begun.token.index(), entry);
-        }
-        if control::has_news(control) {
-            return self.end_with_news(here, entry, word, control);
-        }
-        entry.word.set_release(phase::ended(word));
-    }
-
-    /// The last step of an end in whose region somebody waits.
-    #[cold]
-    fn end_with_news(&self, here: &Here<'_>, entry: &Entry, word: u64, control: u64) {
-        let _op = self.tcb_for_end();
-        entry.word.set_release(phase::ended(word));
-        self.tell_after_end(here.region, here.owner, control);
-    }
-
     /// Frees a buffer up to 1 MiB (R1); `None` to go the long way, with nothing done.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn free_fast(&self, handle: Handle) -> Option<Freed> {
         let op = self.tcb_fast()?;
         let tcb = op.tcb();
-        let slot = self.slot_at(tcb, handle.to_bits() as u32)?;
+        let slot = self.slot_near(handle.to_bits() as u32)?;
         let state = slot.state.relaxed();
         let free = state::generation(state) == handle.generation() && state & !state::LASTING & 0xffff_ffff == 0;
         let owner = slot.owner.acquire();
@@ -210,9 +249,76 @@ impl Attachment {
         if won {
             context.counters[counter::FREES].count(1);
             context.counters[counter::BYTES_FREED].count(slot.length.relaxed() & place::LENGTH);
-            depth = push_slot(&self.segment, context, class, handle.index(), slot, self.segment.identity.seed);
+            let seed = self.segment.identity.seed;
+            depth = push_slot(context, class, (handle.index(), slot), seed, |first| self.slot_near(first));
         }
         context.busy.set_release(0);
-        won.then(|| Freed::Listed(class, is_long(here.region, class, depth)))
+        won.then(|| Freed::Listed(class, is_long(&self.segment, here.region, class, depth)))
+    }
+}
+
+/// Whether a slot is shared and has no mark that an end must look at.
+fn is_counted(state: u64) -> bool {
+    let count = state & 0xffff_ffff & !state::LASTING;
+    count != 0 && count <= state::COUNT
+}
+
+/// The end of a held entry of this thread, as far as nothing is in the way. No mark is raised: until its last store the
+/// entry itself keeps `detach` waiting.
+#[inline(always)]
+fn end_held(own: &Own<'_>, kind: BorrowKind) -> Done {
+    let Own { tcb, entry, slot, word, state } = *own;
+    let Some(here) = tcb.home().here_still(entry.owner.relaxed()) else { return Done::Nothing };
+    entry.word.set_release(phase::ending(word));
+    if kind == BorrowKind::Unique {
+        // Nobody else may change the word of a slot under a unique borrow.
+        slot.state.set_release(state::of(state::generation(state)));
+        sync::light(tcb.home().segment.cheap);
+    } else if slot.state.cas_full_or(Fault::EndByStore, state, state - 1).is_err() {
+        // It is what it was after the begin, if nobody else borrows: no load before the exchange.
+        return Done::Marked;
+    }
+    // Pairs with `close_when_idle` and `wait_idle`: they change control, fence, then look at the entries.
+    if control::has_news(here.region.control.acquire()) {
+        return Done::State;
+    }
+    here.context.counters[counter::ENDED].count(1);
+    let ended = phase::ended(word);
+    if !tcb.free_entries.put_back(entry, ended) {
+        return Done::Counted;
+    }
+    entry.word.set_release(ended);
+    Done::All
+}
+
+/// Goes on with an end from where something was in the way.
+#[cold]
+#[inline(never)]
+fn end_rest(tcb: &Tcb, entry: &Entry, word: u64, done: Done) {
+    let home = tcb.home();
+    let token = token_of(tcb, entry, word);
+    if done == Done::Nothing {
+        return home.end_owned(token);
+    }
+    let _op = home.tcb_for_end();
+    let (owner, handle) = (entry.owner.relaxed(), Handle::from_bits(entry.handle.relaxed()));
+    if done == Done::Marked
+        && let Some(slot) = home.segment.get::<Slot>((entry.meta.relaxed() >> 32) as u32)
+    {
+        home.undo(slot, entry, word, handle.generation(), BorrowKind::Shared);
+    }
+    let region = home.segment.get::<RegionRecord>(control::region(owner));
+    let control = region.map_or(0, |region| region.control.acquire());
+    if done != Done::Counted {
+        match home.context(tcb, owner) {
+            Some(context) => context.counters[counter::ENDED].count(1),
+            None => home.count_on_record(tcb, counter::ENDED, 1),
+        }
+    }
+    home.free_entry(tcb, token.index(), entry, word);
+    if let Some(region) = region
+        && control::has_news(control)
+    {
+        home.tell_after_end(region, owner, control);
     }
 }

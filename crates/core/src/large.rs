@@ -5,6 +5,7 @@ use crate::alloc::Request;
 use crate::attachment::Attachment;
 use crate::chunks::{new_chunk, pending, release_chunk, take_block, take_spare_exact};
 use crate::context::{Here, busy, head_of, is_long, set_head_in, take_shared};
+use crate::entries::FreeEntry;
 use crate::error::Result;
 use crate::fault::Fault;
 use crate::handle::Handle;
@@ -57,8 +58,8 @@ impl Attachment {
         let region_index = control::region(owner);
         let count = request.length.div_ceil(GRANULE);
         if request.zero && tcb.free_entries.is_empty() {
-            let (index, entry) = self.take_entry(tcb)?;
-            tcb.free_entries.push(index, entry);
+            let FreeEntry { index, entry, word } = self.take_entry(tcb)?;
+            tcb.free_entries.push(index, entry, word);
         }
         let moved = || !control::lives(region.control.acquire(), owner) || context.owner.relaxed() != owner;
         let mut locked = Locked::take(self)?;
@@ -160,7 +161,7 @@ impl Attachment {
             return Ok(refused);
         }
         change.commit()?;
-        Ok(Freed::Listed(CLASS_LARGE, is_long(region, CLASS_LARGE, depth)))
+        Ok(Freed::Listed(CLASS_LARGE, is_long(segment, region, CLASS_LARGE, depth)))
     }
 }
 

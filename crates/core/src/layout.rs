@@ -263,6 +263,7 @@ pub(crate) struct Geometry {
     pub(crate) tables: [TableGeometry; TABLES],
     /// Granules that the header, the bits and the tables' extent lists take.
     pub(crate) fixed_granules: u64,
+    pub(crate) fixed_bytes: u64,
 }
 
 /// Where a table's extents are listed: one 32-bit granule number for each, 0 if not there yet.
@@ -295,7 +296,9 @@ impl Geometry {
             tables[table as usize] = TableGeometry { extents: at, capacity, shift };
             at += (u64::from(tables[table as usize].extent_count()) * 4).next_multiple_of(64);
         }
-        Geometry { size, granules, used_bits, committed_bits, tables, fixed_granules: at.div_ceil(GRANULE) }
+        let fixed_granules = at.div_ceil(GRANULE);
+        let fixed_bytes = fixed_granules * GRANULE;
+        Geometry { size, granules, used_bits, committed_bits, tables, fixed_granules, fixed_bytes }
     }
 }
 

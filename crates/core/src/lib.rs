@@ -28,6 +28,7 @@ mod check_lists;
 mod chunks;
 mod context;
 mod directory;
+mod entries;
 mod error;
 mod error_code;
 mod fast;
@@ -46,6 +47,7 @@ mod ledger;
 #[cfg(loom)]
 pub mod model;
 mod names;
+mod near;
 mod packing;
 mod pages;
 mod process;

@@ -107,10 +107,46 @@ pub(crate) mod phase {
     pub(crate) const OWNED: u64 = 8;
     const PHASE: u64 = 0xff;
     const LOW: u64 = (1 << 24) - 1;
-    pub(crate) const LAST_GENERATION: u64 = (1 << 40) - 1;
+    /// Not used any more: a multiple of 16, where the short ways look up.
+    const LAST_GENERATION: u64 = (1 << 40) - 16;
 
     pub(crate) fn new(generation: u64, record: u32, kind: u64, phase: u64) -> u64 {
         generation << 24 | u64::from(record) << 12 | kind << 8 | phase
+    }
+
+    /// The first word of an entry: its generation begins at random, as those of handles do (K1).
+    pub(crate) fn first(random: u64) -> u64 {
+        new(random & (LAST_GENERATION >> 4) | 1, 0, 0, FREE)
+    }
+
+    /// The word of a free entry, without what an unfinished begin has left in it.
+    pub(crate) fn free(word: u64) -> u64 {
+        word & !LOW
+    }
+
+    /// A free entry's word once a borrow begins in it.
+    pub(crate) fn begun(free: u64, record: u64, kind: u64) -> u64 {
+        free | record | kind << 8 | BEGIN
+    }
+
+    /// A thread's record in the word of its entries.
+    pub(crate) fn of_record(record: u32) -> u64 {
+        u64::from(record) << 12
+    }
+
+    /// From that to the same held.
+    pub(crate) fn held(begun: u64) -> u64 {
+        begun + (HELD - BEGIN)
+    }
+
+    /// From that to the same ending.
+    pub(crate) fn ending(held: u64) -> u64 {
+        held + (END - HELD)
+    }
+
+    /// Whether the entry has used up its generations (K2).
+    pub(crate) fn is_spent(word: u64) -> bool {
+        generation(word) >= LAST_GENERATION
     }
 
     pub(crate) fn of(word: u64) -> u64 {
@@ -143,7 +179,7 @@ pub(crate) mod phase {
 
     /// The entry's next life: free, one generation on.
     pub(crate) fn ended(word: u64) -> u64 {
-        (word & !LOW).wrapping_add(1 << 24)
+        (word | LOW).wrapping_add(1)
     }
 }
 

@@ -134,9 +134,9 @@ fn settle_context(locked: &Locked<'_>, at: u32) -> Result<()> {
             if in_block && place::offset(slot.place.relaxed()) + class::size(class) == context.bump.acquire() {
                 // It had its bytes, and the block had not gone on.
                 context.slots.set_release((u64::from(index) + 1) << 32 | end);
-                push_slot(segment, context, class, index, slot, segment.identity.seed);
+                push_slot(context, class, (index, slot), segment.identity.seed, |first| segment.get(first));
             } else if !in_block && !listed {
-                push_slot(segment, context, class, index, slot, segment.identity.seed);
+                push_slot(context, class, (index, slot), segment.identity.seed, |first| segment.get(first));
             }
         }
     }

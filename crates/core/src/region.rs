@@ -33,6 +33,7 @@ impl<'heap> Region<'heap> {
     }
 
     /// The region's handle.
+    #[inline]
     pub fn handle(&self) -> Handle {
         self.handle
     }
@@ -48,6 +49,7 @@ impl<'heap> Region<'heap> {
     }
 
     /// Allocates with an alignment (a power of two up to 4096) and the memory's first content.
+    #[inline]
     pub fn alloc_with(&self, length: u64, align: u64, init: Init) -> Result<Buffer<'_>> {
         let handle = self.heap.alloc(self.handle, length, align, init)?;
         Ok(Buffer::new(self.heap, handle, length))

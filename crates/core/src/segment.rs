@@ -154,9 +154,10 @@ impl Segment {
     }
 
     /// The bytes at this offset, checked to be in the segment and not in its fixed parts.
+    #[inline(always)]
     pub(crate) fn bytes(&self, offset: u64, length: u64) -> Option<NonNull<u8>> {
         let end = offset.checked_add(length)?;
-        if end > self.geometry.size || offset < self.geometry.fixed_granules * GRANULE {
+        if end > self.geometry.size || offset < self.geometry.fixed_bytes {
             return None;
         }
         // SAFETY: the offset is within the mapping, so the pointer is not null.
@@ -201,6 +202,15 @@ impl Segment {
         let address = unsafe { self.base.as_ptr().add((granule * GRANULE) as usize) };
         self.known[R::TABLE as usize].get((index >> geometry.shift) as usize)?.set(address.expose_provenance());
         self.get(index)
+    }
+
+    /// The index of a record of this segment.
+    pub(crate) fn index_of<R: Record>(&self, record: &R) -> Option<u32> {
+        let address = std::ptr::from_ref(record).expose_provenance();
+        let extent = |known: &Known| address.checked_sub(known.get()).filter(|within| (*within as u64) < GRANULE);
+        let mut extents = self.known[R::TABLE as usize].iter().enumerate();
+        let (at, within) = extents.find_map(|(at, known)| Some((at, extent(known)?)))?;
+        Some((at << R::TABLE.shift()) as u32 + (within as u64 / R::TABLE.record()) as u32)
     }
 
     /// The record with this index, or `Corrupt`: for indices that the segment itself names.

@@ -177,39 +177,23 @@ impl Word {
         self.0.compare_exchange(current, new, Ordering::AcqRel, Ordering::Acquire)
     }
 
-    /// Compare-and-swap that is a full barrier on both sides, also when it fails. A plain SeqCst exchange is not
-    /// enough: it orders only SeqCst accesses, and the ledger's stores are none.
-    #[cfg(all(target_arch = "x86_64", not(any(loom, weaveheap_race_checks))))]
-    #[inline]
+    /// Compare-and-swap that is a full barrier on both sides, also when it fails. A SeqCst exchange alone orders only
+    /// SeqCst accesses, and the ledger's stores are none. On x86-64 its locked instruction is the barrier, and all that
+    /// is left to see to is that the compiler moves nothing across it.
+    #[inline(always)]
     pub(crate) fn cas_full(&self, current: u64, new: u64) -> Result<u64, u64> {
-        kill_point();
-        let previous: u64;
-        let won: u8;
-        // SAFETY: the pointer comes from a reference to a live atomic, is 8-aligned, and the locked instruction is
-        // the one that the compiler would use; without `nomem` no memory access moves across it.
-        unsafe {
-            std::arch::asm!(
-                "lock cmpxchg qword ptr [{word}], {new}",
-                "sete {won}",
-                word = in(reg) self.0.as_ptr(),
-                new = in(reg) new,
-                won = lateout(reg_byte) won,
-                inlateout("rax") current => previous,
-                options(nostack),
-            );
+        if cfg!(all(target_arch = "x86_64", not(loom))) {
+            kill_point();
+            compiler_fence(Ordering::SeqCst);
+            let result = self.0.compare_exchange(current, new, Ordering::SeqCst, Ordering::SeqCst);
+            compiler_fence(Ordering::SeqCst);
+            result
+        } else {
+            fence(Ordering::SeqCst);
+            let result = self.cas(current, new);
+            fence(Ordering::SeqCst);
+            result
         }
-        if won != 0 { Ok(previous) } else { Err(previous) }
-    }
-
-    /// Compare-and-swap that is a full barrier on both sides, also when it fails. Also for ThreadSanitizer, which does not
-    /// see what an assembly instruction orders.
-    #[cfg(any(not(target_arch = "x86_64"), loom, weaveheap_race_checks))]
-    #[inline]
-    pub(crate) fn cas_full(&self, current: u64, new: u64) -> Result<u64, u64> {
-        fence(Ordering::SeqCst);
-        let result = self.cas(current, new);
-        fence(Ordering::SeqCst);
-        result
     }
 }
 

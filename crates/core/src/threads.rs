@@ -1,17 +1,19 @@
 //! What a thread keeps for itself: its record in the segment, its stack of free ledger entries, its contexts by
 //! region. None of it is in the segment, and a forked child finds it wiped (H7).
 
-use std::cell::{Cell, RefCell, UnsafeCell};
+use std::cell::{Cell, RefCell};
 use std::ops::{Deref, DerefMut};
 use std::ptr::{self, NonNull};
 use std::sync::{PoisonError, Weak};
 
 use crate::attachment::Attachment;
 use crate::context::Cached;
+use crate::entries::{EntryStack, FreeEntry};
 use crate::error::{Error, ErrorCode, Result};
 use crate::fault::{Fault, planted};
 use crate::journal::Locked;
 use crate::layout::*;
+use crate::near;
 use crate::pages;
 use crate::process::PerProcess;
 use crate::segment::corrupt;
@@ -28,83 +30,50 @@ pub(crate) struct Tcb {
     /// Up while an operation of the thread is under way, which `detach` waits for.
     under_way: Mark,
     pub(crate) record: u32,
+    /// The same in the words of its entries.
+    pub(crate) mark: u64,
+    /// The address of the thread's record.
+    own: *const ThreadRecord,
     pub(crate) free_entries: EntryStack,
     /// What `foreign` of the record was when its pages were last searched for entries that others ended.
     foreign_seen: Cell<u64>,
     pub(crate) cache: [Cell<Cached>; CACHE],
-    /// The moment that the thread last read, and how many short borrows may still take it for theirs.
+    /// The moment that the thread last read.
     tick: Cell<u32>,
-    tick_left: Cell<u32>,
-    /// The extent of slots that the thread used last: its number, and its address.
-    near: Cell<(u32, *const Slot)>,
-    /// The entry of the cache that it used last.
-    pub(crate) last: Cell<Cached>,
+    /// The attachment.
+    home: *const Attachment,
 }
 
-const EXTENT: u32 = 1 << Table::Slots.shift();
-
 impl Tcb {
-    /// A slot of the extent that the thread used last.
+    /// The thread's record.
     #[inline]
-    pub(crate) fn near_slot(&self, index: u32) -> Option<&Slot> {
-        let (extent, first) = self.near.get();
-        if index / EXTENT != extent {
+    pub(crate) fn own(&self) -> &ThreadRecord {
+        // SAFETY: records are atomic words that stay while the attachment lives, whose block this is.
+        unsafe { &*self.own }
+    }
+
+    /// The attachment whose block this is.
+    #[inline]
+    pub(crate) fn home(&self) -> &Attachment {
+        // SAFETY: an attachment does not move, and drops its blocks when it goes.
+        unsafe { &*self.home }
+    }
+
+    /// The moment for a borrow in a scope, in the entry with this word: read at every sixteenth, since the clock costs a
+    /// third of a borrow. `None` if the entry is spent.
+    #[inline(always)]
+    pub(crate) fn recent_tick(&self, word: u64) -> Option<u32> {
+        if phase::generation(word).is_multiple_of(16) && !self.read_tick(word) {
             return None;
         }
-        // SAFETY: `come_near` found the extent's address; it has so many slots, and extents never move.
-        Some(unsafe { &*first.add((index % EXTENT) as usize) })
-    }
-
-    pub(crate) fn come_near(&self, index: u32, slot: &Slot) {
-        // SAFETY: the slot is the one of this index, so as many slots of its extent lie before it.
-        self.near.set((index / EXTENT, unsafe { (slot as *const Slot).sub((index % EXTENT) as usize) }));
-    }
-
-    /// The moment for a borrow in a scope: read at every sixteenth, since the clock costs a third of a borrow.
-    #[inline]
-    pub(crate) fn recent_tick(&self) -> u32 {
-        match self.tick_left.get() {
-            0 => self.read_tick(),
-            left => {
-                self.tick_left.set(left - 1);
-                self.tick.get()
-            }
-        }
+        Some(self.tick.get())
     }
 
     #[cold]
-    fn read_tick(&self) -> u32 {
+    #[inline(never)]
+    fn read_tick(&self, word: u64) -> bool {
         self.tick.set(sys::ticks());
-        self.tick_left.set(15);
-        self.tick.get()
-    }
-}
-
-/// The thread's free ledger entries, with their addresses, which stay while the attachment lives.
-#[derive(Default)]
-pub(crate) struct EntryStack(UnsafeCell<Vec<(u32, *const Entry)>>);
-
-impl EntryStack {
-    #[inline]
-    pub(crate) fn push(&self, index: u32, entry: &Entry) {
-        // SAFETY: the stack is one thread's, and no reference to the vector leaves these functions.
-        unsafe { &mut *self.0.get() }.push((index, entry));
-    }
-
-    #[inline]
-    pub(crate) fn pop(&self) -> Option<(u32, &Entry)> {
-        // SAFETY: as above; entries are atomic words of the attachment's segment, whose block this is.
-        unsafe { (*self.0.get()).pop().map(|(index, entry)| (index, &*entry)) }
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        // SAFETY: as above.
-        unsafe { &*self.0.get() }.is_empty()
-    }
-
-    fn clear(&self) {
-        // SAFETY: as above.
-        drop(std::mem::take(unsafe { &mut *self.0.get() }));
+        !phase::is_spent(word)
     }
 }
 
@@ -158,14 +127,9 @@ pub(crate) mod record_owner {
 
 #[cfg(not(loom))]
 thread_local! {
-    /// The attachment and block that this thread used last. Never destroyed, so that it works in every destructor.
-    static CURRENT: Cell<(u64, *mut Tcb)> = const { Cell::new((0, ptr::null_mut())) };
     /// All blocks of this thread; given back when it ends.
     static MINE: RefCell<Mine> = const { RefCell::new(Mine(Vec::new())) };
 }
-#[cfg(loom)]
-static CURRENT: crate::model::Local<Cell<(u64, *mut Tcb)>> =
-    crate::model::Local::new(|| Cell::new((0, ptr::null_mut())));
 #[cfg(loom)]
 static MINE: crate::model::Local<RefCell<Mine>> = crate::model::Local::new(|| RefCell::new(Mine(Vec::new())));
 
@@ -173,7 +137,7 @@ struct Mine(Vec<(u64, *mut Tcb, Weak<Attachment>)>);
 
 impl Drop for Mine {
     fn drop(&mut self) {
-        CURRENT.set((0, ptr::null_mut()));
+        near::turn_to(0, ptr::null_mut());
         for (_, tcb, attachment) in self.0.drain(..) {
             if let Some(attachment) = attachment.upgrade()
                 && let Some(tcb) = NonNull::new(tcb)
@@ -200,7 +164,7 @@ fn lock<T>(mutex: &Mutex<T>) -> impl DerefMut<Target = T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn new_block(record: u32) -> Result<NonNull<Tcb>> {
+fn new_block(home: &Attachment, record: u32, own: &ThreadRecord) -> Result<NonNull<Tcb>> {
     let size = size_of::<Tcb>().next_multiple_of(4096);
     let page = match PAGES.lock().pop() {
         Some(page) => NonNull::new(page as *mut Tcb),
@@ -211,13 +175,13 @@ fn new_block(record: u32) -> Result<NonNull<Tcb>> {
         alive: 1,
         under_way: Mark::default(),
         record,
-        free_entries: EntryStack::default(),
+        mark: phase::of_record(record),
+        own,
+        free_entries: EntryStack::new(),
         foreign_seen: Cell::new(0),
         cache: [const { Cell::new(Cached::NONE) }; CACHE],
-        tick: Cell::new(0),
-        tick_left: Cell::new(0),
-        near: Cell::new((u32::MAX, ptr::null())),
-        last: Cell::new(Cached::NONE),
+        tick: Cell::new(sys::ticks()),
+        home,
     };
     // SAFETY: the memory is ours alone, page-aligned, and large enough.
     unsafe { block.write(tcb) };
@@ -242,17 +206,17 @@ impl Attachment {
         self.tcb_for_end_fast().filter(|_| !self.detached())
     }
 
-    /// Whether this is the block of this thread still, in the process that made it.
-    #[inline]
-    pub(crate) fn is_current(&self, tcb: &Tcb) -> bool {
-        let (serial, current) = CURRENT.get();
+    /// Whether this block of an attachment that lives is the one that this thread used last, in the process that made it.
+    #[inline(always)]
+    pub(crate) fn is_current(tcb: &Tcb) -> bool {
+        let current = near::with(|near| near.tcb.get());
         // SAFETY: as in `tcb_for_end_fast`.
-        ptr::eq(current, tcb) && serial == self.serial && unsafe { is_alive(current) }
+        ptr::eq(current, tcb) && unsafe { is_alive(current) }
     }
 
     #[inline]
     pub(crate) fn tcb_for_end_fast(&self) -> Option<Op<'_>> {
-        let (serial, tcb) = CURRENT.get();
+        let (serial, tcb) = near::with(|near| (near.serial.get(), near.tcb.get()));
         // SAFETY: blocks of this attachment live as long as it does; `serial` is never used twice. In a forked child the
         // page reads as zero, and only `alive` is looked at.
         if serial == self.serial && unsafe { is_alive(tcb) } {
@@ -306,7 +270,7 @@ impl Attachment {
                 tcb.as_ptr()
             }
         };
-        CURRENT.set((self.serial, tcb));
+        near::turn_to(self.serial, tcb);
         // SAFETY: as in `tcb_for_end_fast`.
         Ok(Op::begin(unsafe { &*tcb }))
     }
@@ -359,13 +323,13 @@ impl Attachment {
         change.set(&record.contexts, 0);
         change.commit()?;
         drop(locked);
-        let block = new_block(index)?;
+        let block = new_block(self, index, self.segment.record(index)?)?;
         lock(&self.blocks).push(block.as_ptr() as usize);
         // A first page of entries while there is room, so that a heap that is full later can still be read.
         // SAFETY: the block is new and nobody else's.
         let tcb = unsafe { block.as_ref() };
-        if let Ok((index, entry)) = self.more_entries(tcb) {
-            tcb.free_entries.push(index, entry);
+        if let Ok(FreeEntry { index, entry, word }) = self.more_entries(tcb) {
+            tcb.free_entries.push(index, entry, word);
         }
         Ok(block)
     }
@@ -404,14 +368,12 @@ impl Attachment {
 
     /// Counts something that is of no region, on this thread's own line.
     pub(crate) fn count_on_record(&self, tcb: &Tcb, counter: usize, n: u64) {
-        if let Some(record) = self.segment.get::<ThreadRecord>(tcb.record) {
-            record.counters[counter].count(n);
-        }
+        tcb.own().counters[counter].count(n);
     }
 
     /// A free entry of the ledger for this thread.
     #[inline]
-    pub(crate) fn take_entry<'a>(&'a self, tcb: &'a Tcb) -> Result<(u32, &'a Entry)> {
+    pub(crate) fn take_entry<'a>(&'a self, tcb: &'a Tcb) -> Result<FreeEntry<'a>> {
         match tcb.free_entries.pop() {
             Some(entry) => Ok(entry),
             None => self.more_entries(tcb),
@@ -420,7 +382,7 @@ impl Attachment {
 
     /// Finds entries that others have ended, or takes another page.
     #[cold]
-    fn more_entries<'a>(&'a self, tcb: &'a Tcb) -> Result<(u32, &'a Entry)> {
+    fn more_entries<'a>(&'a self, tcb: &'a Tcb) -> Result<FreeEntry<'a>> {
         let record = self.record_of(tcb)?;
         let foreign = record.foreign.acquire();
         if foreign != tcb.foreign_seen.get() {
@@ -429,8 +391,8 @@ impl Attachment {
                 for index in page * ENTRIES_PER_PAGE..(page + 1) * ENTRIES_PER_PAGE {
                     let entry = self.segment.record::<Entry>(index)?;
                     let word = entry.word.acquire();
-                    if phase::of(word) == phase::FREE && phase::generation(word) < phase::LAST_GENERATION {
-                        tcb.free_entries.push(index, entry);
+                    if phase::of(word) == phase::FREE && !phase::is_spent(word) {
+                        tcb.free_entries.push(index, entry, word);
                     }
                 }
                 Ok(())
@@ -460,13 +422,11 @@ impl Attachment {
             let mut word = entry.word.acquire();
             if phase::generation(word) == 0 {
                 // Tokens, like handles, begin at random in each heap (K1).
-                let first =
-                    mix(self.segment.identity.seed ^ u64::from(index) << 32 | 1) & (phase::LAST_GENERATION >> 4) | 1;
-                word = phase::new(first, 0, 0, phase::FREE);
+                word = phase::first(mix(self.segment.identity.seed ^ u64::from(index) << 32 | 1));
                 entry.word.set_release(word);
             }
-            if phase::generation(word) < phase::LAST_GENERATION {
-                tcb.free_entries.push(index, entry);
+            if !phase::is_spent(word) {
+                tcb.free_entries.push(index, entry, word);
             }
         }
         tcb.free_entries.pop().ok_or_else(|| corrupt("a page of used-up entries".to_string()))

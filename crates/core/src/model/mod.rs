@@ -470,7 +470,7 @@ impl<T: 'static> Local<T> {
         if ENDING.get() >> thread() & 1 != 0 { Err(Ending) } else { Ok(self.with(f)) }
     }
 
-    fn with<R>(&'static self, f: impl FnOnce(&T) -> R) -> R {
+    pub(crate) fn with<R>(&'static self, f: impl FnOnce(&T) -> R) -> R {
         let key = (std::ptr::from_ref(self).addr(), thread());
         let local =
             LOCALS.with_borrow_mut(|locals| Rc::clone(locals.entry(key).or_insert_with(|| Rc::new((self.0)()))));
@@ -481,16 +481,6 @@ impl<T: 'static> Local<T> {
 
 /// The thread's variables are gone.
 pub(crate) struct Ending;
-
-impl<T: Copy + 'static> Local<Cell<T>> {
-    pub(crate) fn get(&'static self) -> T {
-        self.with(Cell::get)
-    }
-
-    pub(crate) fn set(&'static self, value: T) {
-        self.with(|cell| cell.set(value));
-    }
-}
 
 /// A mutex of this process.
 pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);

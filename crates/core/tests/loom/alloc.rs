@@ -1,7 +1,7 @@
 //! Allocation and free by several threads (R1, R2, K2): no bytes and no slot are handed out twice.
 
 use weaveheap_core::model::{Bound, Fault, as_thread, breaks, holds, together};
-use weaveheap_core::{BorrowKind, Handle};
+use weaveheap_core::{BorrowKind, Handle, RegionOptions};
 
 use crate::scene::{A, B, Scene, thread};
 
@@ -70,7 +70,8 @@ fn buffer_freed_by_two_threads_needs_one_exchange() {
 
 /// A thread's list of freed slots is full and goes to the region, where another thread takes it.
 fn list_changes_hands() {
-    let scene = Scene::new();
+    // In a region with a limit a thread keeps few.
+    let scene = Scene::with(&RegionOptions::new().limit(1 << 20));
     let last = as_thread(A, || {
         let mut buffers: Vec<Handle> = (0..64).map(|_| scene.alloc()).collect();
         let last = buffers.pop().expect("64 of them");

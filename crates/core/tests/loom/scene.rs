@@ -37,8 +37,13 @@ impl Bytes {
 
 impl Scene {
     pub fn new() -> Scene {
+        Scene::with(&RegionOptions::new())
+    }
+
+    /// The same with such a region.
+    pub fn with(region: &RegionOptions) -> Scene {
         let heap = Heap::options().limit(4 << 20).private().expect("a heap");
-        let region = heap.create_region(&RegionOptions::new()).expect("a region");
+        let region = heap.create_region(region).expect("a region");
         Scene { heap, region }
     }
 
