@@ -33,9 +33,9 @@ pub struct Part {
 /// All parts, in order: what others build on comes first.
 pub const ALL: &[Part] = &[
     Part { name: "rust", test: rust::test, usual: true },
-    Part { name: "loom", test: loom::test, usual: false },
-    Part { name: "instructions", test: instructions::test, usual: false },
-    Part { name: "crash", test: crash::test, usual: false },
+    Part { name: "loom", test: loom::test, usual: true },
+    Part { name: "instructions", test: instructions::test, usual: true },
+    Part { name: "crash", test: crash::test, usual: true },
     Part { name: "sanitizers", test: sanitizers::test, usual: true },
     Part { name: "races", test: sanitizers::races, usual: false },
     Part { name: "capi", test: capi::test, usual: true },
@@ -46,5 +46,5 @@ pub const ALL: &[Part] = &[
     Part { name: "samples", test: samples::test, usual: true },
     Part { name: "docs", test: docs::test, usual: true },
     Part { name: "demo", test: demo::test, usual: true },
-    Part { name: "fuzz", test: fuzz::test, usual: false },
+    Part { name: "fuzz", test: fuzz::test, usual: true },
 ];
