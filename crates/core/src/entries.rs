@@ -121,6 +121,7 @@ impl EntryStack {
         self.have(live + 1, item);
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.live.get() == 0
     }

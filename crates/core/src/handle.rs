@@ -30,40 +30,48 @@ impl Handle {
     /// The handle that names nothing; its bits are 0.
     pub const NULL: Handle = Handle(0);
 
+    #[inline]
     pub(crate) fn buffer(index: u32, generation: u32) -> Handle {
         Handle(u64::from(generation) << 32 | u64::from(index & !REGION_BIT))
     }
 
+    #[inline]
     pub(crate) fn region(index: u32, generation: u32) -> Handle {
         Handle(u64::from(generation) << 32 | u64::from(index | REGION_BIT))
     }
 
     /// The handle with these bits. Any value may be given: every use is checked (K1).
+    #[inline]
     pub const fn from_bits(bits: u64) -> Handle {
         Handle(bits)
     }
 
     /// The bits that cross borders.
+    #[inline]
     pub const fn to_bits(self) -> u64 {
         self.0
     }
 
     /// True for the null handle.
+    #[inline]
     pub const fn is_null(self) -> bool {
         self.0 == 0
     }
 
     /// Which table the handle points into.
+    #[inline]
     pub fn kind(self) -> HandleKind {
         if self.0 as u32 & REGION_BIT != 0 { HandleKind::Region } else { HandleKind::Buffer }
     }
 
     /// The index in its table, dense from 0.
+    #[inline]
     pub fn index(self) -> u32 {
         self.0 as u32 & !REGION_BIT
     }
 
     /// The generation; odd in every live handle.
+    #[inline]
     pub fn generation(self) -> u32 {
         (self.0 >> 32) as u32
     }
@@ -136,24 +144,29 @@ impl Token {
     /// Bits of an entry's index.
     pub(crate) const INDEX_BITS: u32 = 24;
 
+    #[inline]
     pub(crate) fn new(index: u32, generation: u64) -> Token {
         Token(generation << Self::INDEX_BITS | u64::from(index))
     }
 
     /// The token with these bits. Any value may be given: every use is checked (K1).
+    #[inline]
     pub const fn from_bits(bits: u64) -> Token {
         Token(bits)
     }
 
     /// The bits that cross borders.
+    #[inline]
     pub const fn to_bits(self) -> u64 {
         self.0
     }
 
+    #[inline]
     pub(crate) fn index(self) -> u32 {
         (self.0 & ((1 << Self::INDEX_BITS) - 1)) as u32
     }
 
+    #[inline]
     pub(crate) fn generation(self) -> u64 {
         self.0 >> Self::INDEX_BITS
     }

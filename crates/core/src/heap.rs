@@ -296,7 +296,7 @@ impl Heap {
     }
 
     /// Allocates a buffer. `align` is a power of two up to 4096; 64 is the usual one.
-    #[inline]
+    #[inline(always)]
     pub fn alloc(&self, region: Handle, length: u64, align: u64, init: Init) -> Result<Handle> {
         self.attachment.alloc(region, length, align, init)
     }
@@ -307,7 +307,7 @@ impl Heap {
     }
 
     /// Frees one buffer. `Borrowed` while it is borrowed.
-    #[inline]
+    #[inline(always)]
     pub fn free(&self, buffer: Handle) -> Result<()> {
         self.attachment.free(buffer)
     }

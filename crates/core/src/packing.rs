@@ -12,26 +12,31 @@ pub(crate) mod state {
     /// Flags that stay when a count changes.
     pub(crate) const LASTING: u64 = POISONED | FROZEN;
 
+    #[inline]
     pub(crate) fn generation(word: u64) -> u32 {
         (word >> 32) as u32
     }
 
+    #[inline]
     pub(crate) fn of(generation: u32) -> u64 {
         u64::from(generation) << 32
     }
 
     /// Freed by this context, which lists the slot next.
+    #[inline]
     pub(crate) fn freed(generation: u32, context: u32) -> u64 {
         of(generation) | FREE | u64::from(context) & COUNT
     }
 
     /// The first generation of a slot: odd, and another one in each heap and for each slot, so that a handle made up
     /// or taken from another heap does not fit (K1).
+    #[inline]
     pub(crate) fn first_generation(seed: u64, index: u32) -> u32 {
         ((seed ^ u64::from(index)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32 | 1
     }
 
     /// The generation after this one, or `None` when all have been used (K2).
+    #[inline]
     pub(crate) fn next_generation(word: u64, seed: u64, index: u32) -> Option<u32> {
         let first = first_generation(seed, index);
         let now = generation(word);
@@ -55,41 +60,50 @@ pub(crate) mod control {
     pub(crate) const LOW: u64 = (1 << REGION_BITS) - 1;
     pub(crate) const LAST_EPOCH: u64 = (1 << 44) - 1;
 
+    #[inline]
     pub(crate) fn new(epoch: u64, status: u64, attachment: u16) -> u64 {
         epoch << REGION_BITS | status << 16 | u64::from(attachment)
     }
 
+    #[inline]
     pub(crate) fn epoch(word: u64) -> u64 {
         word >> REGION_BITS
     }
 
+    #[inline]
     pub(crate) fn status(word: u64) -> u64 {
         word >> 16 & 7
     }
 
+    #[inline]
     pub(crate) fn attachment(word: u64) -> u16 {
         word as u16
     }
 
+    #[inline]
     pub(crate) fn is_open(word: u64) -> bool {
         word & LOW & !WAITED == 0
     }
 
     /// The owner word of the slots of this region in this epoch.
+    #[inline]
     pub(crate) fn owner(word: u64, region: u32) -> u64 {
         word & !LOW | u64::from(region)
     }
 
+    #[inline]
     pub(crate) fn region(owner: u64) -> u32 {
         (owner & LOW) as u32
     }
 
     /// Whether an end has something to do for others: wake who waits, or finish what was to close when idle.
+    #[inline]
     pub(crate) fn has_news(word: u64) -> bool {
         word & LOW & !0xffff != 0
     }
 
     /// Whether what belongs to this owner lives: its region is open, in the same epoch.
+    #[inline]
     pub(crate) fn lives(word: u64, owner: u64) -> bool {
         word & !WAITED == owner & !LOW
     }
@@ -110,74 +124,90 @@ pub(crate) mod phase {
     /// Not used any more: a multiple of 16, where the short ways look up.
     const LAST_GENERATION: u64 = (1 << 40) - 16;
 
+    #[inline]
     pub(crate) fn new(generation: u64, record: u32, kind: u64, phase: u64) -> u64 {
         generation << 24 | u64::from(record) << 12 | kind << 8 | phase
     }
 
     /// The first word of an entry: its generation begins at random, as those of handles do (K1).
+    #[inline]
     pub(crate) fn first(random: u64) -> u64 {
         new(random & (LAST_GENERATION >> 4) | 1, 0, 0, FREE)
     }
 
     /// The word of a free entry, without what an unfinished begin has left in it.
+    #[inline]
     pub(crate) fn free(word: u64) -> u64 {
         word & !LOW
     }
 
     /// A free entry's word once a borrow begins in it.
+    #[inline]
     pub(crate) fn begun(free: u64, record: u64, kind: u64) -> u64 {
         free | record | kind << 8 | BEGIN
     }
 
     /// A thread's record in the word of its entries.
+    #[inline]
     pub(crate) fn of_record(record: u32) -> u64 {
         u64::from(record) << 12
     }
 
     /// From that to the same held.
+    #[inline]
     pub(crate) fn held(begun: u64) -> u64 {
         begun + (HELD - BEGIN)
     }
 
     /// From that to the same ending.
+    #[inline]
     pub(crate) fn ending(held: u64) -> u64 {
         held + (END - HELD)
     }
 
     /// Whether the entry has used up its generations (K2).
+    #[inline]
     pub(crate) fn is_spent(word: u64) -> bool {
         generation(word) >= LAST_GENERATION
     }
 
+    #[inline]
     pub(crate) fn of(word: u64) -> u64 {
         word & PHASE
     }
 
+    #[inline]
     pub(crate) fn with(word: u64, phase: u64) -> u64 {
         word & !PHASE | phase
     }
 
+    #[inline]
     pub(crate) fn kind(word: u64) -> u64 {
         word >> 8 & 3
     }
 
+    #[inline]
     pub(crate) fn is_owned(word: u64) -> bool {
         word >> 8 & OWNED != 0
     }
 
+    #[inline]
     pub(crate) fn is_new(word: u64) -> bool {
         word >> 8 & NEW != 0
     }
 
+    #[inline]
     pub(crate) fn record(word: u64) -> u32 {
         (word >> 12 & 0xfff) as u32
     }
 
+    #[inline]
     pub(crate) fn generation(word: u64) -> u64 {
         word >> 24
     }
 
     /// The entry's next life: free, one generation on.
+    #[inline]
     pub(crate) fn ended(word: u64) -> u64 {
         (word | LOW).wrapping_add(1)
     }
@@ -185,12 +215,14 @@ pub(crate) mod phase {
 
 /// Moments of 8 ms, made without a division: {seconds 25 | 2^23 ns 7}.
 pub(crate) mod tick {
+    #[inline]
     pub(crate) fn new(seconds: u64, nanoseconds: u32) -> u32 {
         (seconds as u32) << 7 | nanoseconds >> 23
     }
 
     /// Milliseconds from one to another; 0 if the second is before the first, since the coarse clocks of two processors
     /// may differ.
+    #[inline]
     pub(crate) fn between(since: u32, now: u32) -> u64 {
         let milliseconds = |tick: u32| u64::from(tick >> 7) * 1000 + (u64::from(tick & 127) << 23) / 1_000_000;
         let (since, now) = (milliseconds(since), milliseconds(now));
@@ -206,14 +238,17 @@ pub(crate) mod place {
     pub(crate) const OFFSET: u64 = (1 << 48) - 1;
     pub(crate) const LENGTH: u64 = (1 << 40) - 1;
 
+    #[inline]
     pub(crate) fn new(class: usize, offset: u64) -> u64 {
         (class as u64) << 56 | offset & OFFSET
     }
 
+    #[inline]
     pub(crate) fn class(word: u64) -> usize {
         (word >> 56) as usize
     }
 
+    #[inline]
     pub(crate) fn offset(word: u64) -> u64 {
         word & OFFSET
     }
@@ -225,6 +260,7 @@ pub(crate) mod class {
     pub(crate) const LARGEST: u64 = 1 << 20;
 
     /// The class for so many bytes; `None` above 1 MiB.
+    #[inline]
     pub(crate) fn of(bytes: u64) -> Option<usize> {
         let units = bytes.max(1).div_ceil(UNIT);
         if units <= 8 {
@@ -239,6 +275,7 @@ pub(crate) mod class {
     }
 
     /// Bytes of a buffer of this class.
+    #[inline]
     pub(crate) fn size(class: usize) -> u64 {
         if class < 8 {
             return (class as u64 + 1) * UNIT;
@@ -249,6 +286,7 @@ pub(crate) mod class {
 }
 
 /// A good mixer of 64 bits (the finalizer of SplitMix64, Steele et al. 2014).
+#[inline]
 pub(crate) fn mix(mut z: u64) -> u64 {
     z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -126,6 +126,7 @@ impl Segment {
         check_identity(&std::array::from_fn(|i| header[i].acquire()))
     }
 
+    #[inline]
     pub(crate) fn base(&self) -> NonNull<u8> {
         self.base
     }

@@ -130,25 +130,30 @@ impl Word {
         Word(AtomicU64::new(value))
     }
 
+    #[inline]
     pub(crate) fn relaxed(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 
+    #[inline]
     pub(crate) fn acquire(&self) -> u64 {
         self.0.load(Ordering::Acquire)
     }
 
+    #[inline]
     pub(crate) fn set_relaxed(&self, value: u64) {
         kill_point();
         self.0.store(value, Ordering::Relaxed);
     }
 
+    #[inline]
     pub(crate) fn set_release(&self, value: u64) {
         kill_point();
         self.0.store(value, Ordering::Release);
     }
 
     /// Adds to a counter that one thread writes and others read.
+    #[inline]
     pub(crate) fn count(&self, n: u64) {
         // `cargo xtask bench counters` compares with a build that counts nothing.
         if cfg!(not(weaveheap_no_counters)) {
@@ -157,21 +162,25 @@ impl Word {
     }
 
     /// Adds to a word that one thread at a time writes.
+    #[inline]
     pub(crate) fn step(&self, n: u64) {
         self.set_relaxed(self.relaxed().wrapping_add(n));
     }
 
     /// Adds to a counter that several threads write.
+    #[inline]
     pub(crate) fn add(&self, n: u64) -> u64 {
         kill_point();
         self.0.fetch_add(n, Ordering::AcqRel)
     }
 
+    #[inline]
     pub(crate) fn sub(&self, n: u64) -> u64 {
         kill_point();
         self.0.fetch_sub(n, Ordering::AcqRel)
     }
 
+    #[inline]
     pub(crate) fn cas(&self, current: u64, new: u64) -> Result<u64, u64> {
         kill_point();
         self.0.compare_exchange(current, new, Ordering::AcqRel, Ordering::Acquire)
@@ -236,6 +245,7 @@ impl Word {
 }
 
 impl Half {
+    #[inline]
     pub(crate) fn acquire(&self) -> u32 {
         self.0.load(Ordering::Acquire)
     }
