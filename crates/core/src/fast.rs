@@ -2,8 +2,8 @@
 //! hand, the slot is as the caller believes, nobody closes. Whatever else there is goes the long way (`borrow`, `alloc`),
 //! which starts anew and says why.
 //!
-//! What these paths cost is the two exchanges and the loads between them: after an exchange no load begins before it is
-//! over, so chains of loads are kept short, and a guard carries what its end needs.
+//! What these paths cost is the two exchanges and each instruction beside them, since nothing overlaps with an exchange:
+//! so little is looked up (`near`, `entries`), and a guard carries what its end needs.
 
 use crate::attachment::Attachment;
 use crate::borrow::{By, easy_step, exchange};
