@@ -4,7 +4,7 @@
 //! and reads the ledger. One store of the control word then makes every handle stale; giving the parts back is a
 //! series of changes that whoever takes the lock next completes.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::attachment::Attachment;
 use crate::chunks::release_chunk;
@@ -18,6 +18,7 @@ use crate::ledger;
 use crate::pages;
 use crate::segment::corrupt;
 use crate::sync::{self, Patience};
+use crate::sys::{self, Instant};
 use crate::threads::each_link;
 
 /// The longest sleep of a waiter: then it looks whether what it waits for is held by the dead.
@@ -371,10 +372,7 @@ impl Attachment {
                 Look::Moving => {}
                 Look::Held(None) => {}
             }
-            let left = match deadline {
-                Some(deadline) => deadline.saturating_duration_since(Instant::now()),
-                None => NAP,
-            };
+            let left = sys::time_left(deadline)?;
             if left.is_zero() {
                 return Err(Error::held(ErrorCode::Timeout, handle, self.weak()));
             }

@@ -55,15 +55,14 @@ static REGISTRY: PerProcess<HashMap<u128, Weak<Attachment>>> = PerProcess::new()
 
 fn random() -> Result<[u64; 3]> {
     let mut bytes = [0u8; 24];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Error::with_message(ErrorCode::Io, format!("the system gives no random numbers: {error}")))?;
+    sys::random(&mut bytes).map_err(|error| sys::error("the system gives no random numbers", &error))?;
     Ok(std::array::from_fn(|i| u64::from_le_bytes(std::array::from_fn(|j| bytes[i * 8 + j]))))
 }
 
 /// The sizes to try: what was asked for, or 64 GiB and less until the system gives it.
 fn sizes(options: &HeapOptions) -> Result<Vec<u64>> {
     match options.limit {
-        None => Ok((0..8).map(|halvings| DEFAULT_SIZE >> halvings).collect()),
+        None => Ok((0..8).map(|halvings| (DEFAULT_SIZE >> halvings).min(ADDRESSABLE)).collect()),
         Some(limit) if limit == 0 || limit > MAX_SIZE => Err(Error::with_message(
             ErrorCode::InvalidArgument,
             format!("a heap's limit is between 1 byte and {MAX_SIZE} bytes, not {limit}"),
@@ -105,6 +104,7 @@ fn format(segment: &Segment) {
     header.peak.set_relaxed(fixed);
     header.hint.set_relaxed(fixed);
     header.users.set_relaxed(1);
+    header.grown.set_relaxed(fixed);
     for (word, value) in header.identity.iter().zip(segment.identity.to_words()) {
         word.set_relaxed(value);
     }
@@ -559,7 +559,7 @@ impl Drop for Attachment {
         if !child && !left && self.holds_borrows() {
             // Borrows by token outlive the heap's object in C. Their memory stays mapped, and their process alive.
             tracing::warn!(heap = %self.id(), "a heap was dropped with live borrows; its memory stays mapped");
-            std::mem::forget(self.segment.file.take());
+            let _ = std::mem::ManuallyDrop::new(self.segment.file.take());
             return;
         }
         if !child

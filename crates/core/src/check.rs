@@ -8,9 +8,11 @@ use crate::attachment::Attachment;
 use crate::check_borrows::Reading;
 use crate::check_lists;
 use crate::error::{Error, ErrorCode, Result};
+use crate::growth;
 use crate::layout::*;
 use crate::segment::{Segment, corrupt};
 use crate::snapshot::CheckReport;
+use crate::sys;
 use crate::threads::{each_link, record_owner};
 
 /// How often one contradiction must be seen, one look after the other, to be called damage, and how often a heap is
@@ -57,7 +59,7 @@ pub(crate) fn look(segment: &Segment, looks: &Looks, each: impl Fn()) -> Result<
             return Err(error);
         }
         each();
-        std::thread::sleep(looks.pause);
+        sys::pause(looks.pause);
     }
     Err(Error::with_message(ErrorCode::Timeout, format!("the heap changes too fast to be looked at; last: {last}")))
 }
@@ -69,6 +71,8 @@ enum Use {
     Fixed,
     Extent(Table),
     Chunk(u32),
+    /// Others than the heap (`growth`).
+    Others,
 }
 
 /// Walks the heap once, and gives the first contradiction in it.
@@ -78,10 +82,18 @@ fn walk(segment: &Segment) -> Result<CheckReport> {
     if header.journal_len.acquire() != 0 || header.reclaiming.acquire() != 0 {
         return Err(corrupt("a change is under way though the lock was free".to_string()));
     }
-    let mut uses = vec![Use::Nobody; segment.geometry.granules as usize];
+    let granules = segment.geometry.granules as usize;
+    let mut uses = Vec::new();
+    if uses.try_reserve_exact(granules).is_err() {
+        return Err(Error::with_message(ErrorCode::OutOfMemory, "there is no memory to note who has each granule"));
+    }
+    uses.resize(granules, Use::Nobody);
     uses[..segment.geometry.fixed_granules as usize].fill(Use::Fixed);
     for table in Table::ALL {
         check_table(segment, table, &mut uses)?;
+    }
+    for granule in (0..segment.geometry.granules).filter(|granule| growth::is_foreign(segment, *granule)) {
+        claim(&mut uses, granule, Use::Others)?;
     }
     let (mut blocks, mut contexts) = (HashSet::new(), HashSet::new());
     each_link(
@@ -161,7 +173,10 @@ fn check_granules(segment: &Segment, uses: &[Use]) -> Result<()> {
                 if bit { "taken" } else { "free" }
             )));
         }
-        count += u64::from(bit);
+        if bit && granule as u64 >= growth::reach(segment) {
+            return Err(corrupt(format!("granule {granule} is used by {by:?} and its memory is not there")));
+        }
+        count += u64::from(bit && *by != Use::Others);
     }
     let counted = segment.header().granules.acquire();
     if counted != count {

@@ -1,6 +1,6 @@
 //! The heap's directory from names to handles, and waiting for a name (H8).
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::attachment::Attachment;
 use crate::error::{Error, ErrorCode, Result};
@@ -12,6 +12,7 @@ use crate::names;
 use crate::pages;
 use crate::segment::Segment;
 use crate::snapshot::NameInfo;
+use crate::sys::{self, Instant};
 
 /// The longest sleep of a waiter.
 const NAP: Duration = Duration::from_secs(1);
@@ -148,7 +149,7 @@ impl Attachment {
                 Err(error) if error.code() == ErrorCode::NotFound => {}
                 found => return found,
             }
-            let left = deadline.map_or(NAP, |deadline| deadline.saturating_duration_since(Instant::now()));
+            let left = sys::time_left(deadline)?;
             if left.is_zero() {
                 let message = format!("nobody published {name:?} in the time given");
                 return Err(Error::with_message(ErrorCode::Timeout, message));

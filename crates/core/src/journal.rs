@@ -5,7 +5,7 @@
 //! then makes them, then clears the record. Doing it twice changes nothing, since nobody else may write these words.
 
 use std::cell::RefCell;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::attachment::Attachment;
 use crate::error::{Error, ErrorCode, Result};
@@ -13,6 +13,7 @@ use crate::fault::{Fault, planted};
 use crate::layout::{JOURNAL, Table};
 use crate::segment::{Segment, corrupt};
 use crate::sync::{Patience, Word};
+use crate::sys::Instant;
 use crate::threads::Op;
 
 /// A wait for the lock that is worth telling.
@@ -178,6 +179,12 @@ impl Change<'_> {
             }
         }
         word.acquire()
+    }
+
+    /// A change that is made whole before this one, of words that this one has not touched.
+    #[cfg(target_family = "wasm")]
+    pub(crate) fn before(&self) -> Change<'_> {
+        Change { segment: self.segment, writes: [const { (0, 0, 0) }; JOURNAL], len: 0, overflow: false }
     }
 
     /// Writes one word.

@@ -12,6 +12,8 @@ pub(crate) const GRANULE: u64 = 64 << 10;
 pub(crate) const MIN_SIZE: u64 = 2 << 20;
 pub(crate) const MAX_SIZE: u64 = 1 << 40;
 pub(crate) const DEFAULT_SIZE: u64 = 64 << 30;
+/// What one segment can have of an address space: no pointer goes further from its base than `isize::MAX`.
+pub(crate) const ADDRESSABLE: u64 = isize::MAX as u64 & !(GRANULE - 1);
 /// The largest alignment of a buffer.
 pub(crate) const MAX_ALIGN: u64 = 4096;
 
@@ -129,7 +131,9 @@ pub(crate) struct Header {
     pub(crate) ready: Word,
     /// Attachments of a private heap: the last one to go unmaps.
     pub(crate) users: Word,
-    _pad0: [Word; 4],
+    /// In WebAssembly: the memory of the granules below this one is there, and what is others' of it is marked (`growth`).
+    pub(crate) grown: Word,
+    _pad0: [Word; 3],
     /// The heap's lock: attachment plus one (16), its record's sequence (32); 0 is free.
     pub(crate) lock: Word,
     /// Region that is being closed under the lock, plus one.

@@ -15,6 +15,10 @@
 //! # }
 //! ```
 
+// These instructions are not stable yet, and the targets that need them are built from the compiler's sources.
+#![cfg_attr(target_arch = "wasm64", feature(simd_wasm64))]
+#![cfg_attr(all(target_family = "wasm", target_feature = "atomics"), feature(stdarch_wasm_atomic_wait))]
+
 #[cfg(weaveheap_kill_points)]
 mod accounts;
 mod alloc;
@@ -33,6 +37,7 @@ mod error;
 mod error_code;
 mod fast;
 mod fault;
+mod growth;
 mod handle;
 mod heap;
 mod inspect;
@@ -73,6 +78,9 @@ pub use snapshot::{
     AttachmentInfo, BorrowKind, BufferInfo, CheckReport, CopyCount, CopyCounters, Counters, HeapInfo, Holder, NameInfo,
     RegionInfo, RegionState, RuntimeCounters, Snapshot,
 };
+
+#[cfg(target_family = "wasm")]
+pub use sys::{Hooks, set_hooks};
 
 /// The version of the segment's layout. An attachment refuses a heap of another one (F5).
 pub const LAYOUT_VERSION: u32 = 1;

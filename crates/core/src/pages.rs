@@ -4,6 +4,7 @@
 //! unknown. A granule that is not committed reads as zero.
 
 use crate::error::{Error, ErrorCode, Result};
+use crate::growth;
 use crate::journal::{Change, Locked};
 use crate::layout::*;
 use crate::segment::{Record, Segment, Source, corrupt};
@@ -28,7 +29,7 @@ pub(crate) fn out_of_memory(segment: &Segment, granules: u64) -> Error {
 }
 
 /// Sets or clears the bits of a run as part of a change: at most two single words and a fill.
-fn set_bits(change: &mut Change<'_>, segment: &Segment, bits: u64, first: u64, count: u64, on: bool) {
+pub(crate) fn set_bits(change: &mut Change<'_>, segment: &Segment, bits: u64, first: u64, count: u64, on: bool) {
     let end = first + count;
     let mut at = first;
     while at < end {
@@ -111,11 +112,16 @@ pub(crate) struct Run {
 /// Hands out a run of granules as part of a change.
 pub(crate) fn take(change: &mut Change<'_>, segment: &Segment, count: u64) -> Result<Run> {
     let header = segment.header();
-    let granules = segment.geometry.granules;
-    let hint = change.get(&header.hint).clamp(segment.geometry.fixed_granules, granules);
-    let found = find_run(segment, hint, granules, count)
-        .or_else(|| find_run(segment, segment.geometry.fixed_granules, granules, count))
-        .ok_or_else(|| out_of_memory(segment, count))?;
+    let fixed = segment.geometry.fixed_granules;
+    let find = |hint: u64| {
+        let end = growth::reach(segment);
+        find_run(segment, hint.clamp(fixed, end), end, count).or_else(|| find_run(segment, fixed, end, count))
+    };
+    let found = match find(change.get(&header.hint)) {
+        None if growth::extend(change, segment, count)? => find(header.hint.relaxed()),
+        found => found,
+    };
+    let found = found.ok_or_else(|| out_of_memory(segment, count))?;
     set_bits(change, segment, segment.geometry.used_bits, found, count, true);
     let fresh = !any_bit(segment, segment.geometry.committed_bits, found, count);
     let now = change.get(&header.granules).wrapping_add(count);
@@ -277,6 +283,9 @@ pub(crate) fn trim(locked: &Locked<'_>, least: u64) -> Result<u64> {
     let segment = locked.segment;
     let geometry = &segment.geometry;
     let (mut at, mut given) = (geometry.fixed_granules, 0);
+    if !sys::GIVES_BACK {
+        return Ok(0);
+    }
     while let Some((first, count)) = next_free(segment, at, geometry.granules, LONGEST_TRIM) {
         at = first + count;
         let committed = ones(segment, geometry.committed_bits, first, count);

@@ -268,8 +268,16 @@ impl Segment {
     /// # Safety
     /// Nobody uses memory of the segment in this process any more.
     pub(crate) unsafe fn unmap(&self) {
+        #[cfg(target_family = "wasm")]
+        // SAFETY: the caller's promise.
+        unsafe {
+            crate::growth::release(self)
+        }
+        #[cfg(not(target_family = "wasm"))]
         // SAFETY: the mapping is whole, and the caller's promise.
-        unsafe { sys::unmap(self.base, self.geometry.size as usize) }
+        unsafe {
+            sys::unmap(self.base, self.geometry.size as usize)
+        }
     }
 }
 

@@ -339,8 +339,8 @@ impl Patience {
             std::hint::spin_loop();
         } else if self.step < 128 {
             std::thread::yield_now();
-        } else if self.step < self.limit {
-            std::thread::sleep(Duration::from_micros(if self.step < 256 { 50 } else { 500 }));
+        } else if self.step < self.limit && !crate::sys::ALONE {
+            crate::sys::pause(Duration::from_micros(if self.step < 256 { 50 } else { 500 }));
         } else {
             return false;
         }

@@ -19,6 +19,18 @@ mod windows;
 #[cfg(windows)]
 pub(crate) use windows::*;
 
+#[cfg(target_family = "wasm")]
+mod wasm;
+#[cfg(target_family = "wasm")]
+pub(crate) use wasm::*;
+#[cfg(target_family = "wasm")]
+pub use wasm::{Hooks, set_hooks};
+
+#[cfg(not(target_family = "wasm"))]
+mod native;
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use native::*;
+
 /// Who a process is, so that it is told apart from a later one with the same id.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ProcessId {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use weaveheap_core::{ErrorCode, Heap, HeapOptions};
 
 /// The root of the checkout.
+#[cfg_attr(target_family = "wasm", allow(dead_code, reason = "there are no files"))]
 pub fn root() -> PathBuf {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     manifest.ancestors().nth(2).expect("the crate is two folders deep").to_owned()
@@ -29,6 +30,7 @@ impl TempDir {
         TempDir(path)
     }
 
+    #[cfg_attr(target_family = "wasm", allow(dead_code, reason = "there are no files"))]
     pub fn path(&self) -> &Path {
         &self.0
     }

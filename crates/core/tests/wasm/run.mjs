@@ -1,0 +1,73 @@
+// Runs the tests of a module that `runner.rs` is part of, each in an instance of its own: a panic is a trap, and ends it.
+//
+// node run.mjs MODULE [--skip NAME]...
+import { webcrypto } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+
+const [path, ...rest] = process.argv.slice(2);
+const skipped = new Set(rest.filter((_, at) => at % 2 === 1));
+const module = new WebAssembly.Module(readFileSync(path));
+
+/** Runs the test with this number; -1 names them all. What the module said, and what ended it early. */
+function run(which) {
+  const said = [];
+  let exports;
+  let ahead = 0n;
+  // Addresses come as signed numbers, or as BigInts where memory has 64 bits.
+  const address = (value) => (typeof value === 'bigint' ? Number(value) : value >>> 0);
+  const bytes = (at, length) => new Uint8Array(exports.memory.buffer, address(at), address(length));
+  const imports = {
+    which: () => which,
+    print: (at, length) => said.push(new TextDecoder().decode(bytes(at, length))),
+    random: (at, length) => webcrypto.getRandomValues(bytes(at, length)),
+    now: () => process.hrtime.bigint() + ahead,
+    pass: (nanoseconds) => (ahead += nanoseconds),
+    grow: (pages) => {
+      try {
+        return Number(exports.memory.grow(wide ? BigInt(pages) : pages));
+      } catch {
+        return -1;
+      }
+    },
+  };
+  ({ exports } = new WebAssembly.Instance(module, { test: imports }));
+  let wide = false;
+  try {
+    exports.memory.grow(0);
+  } catch {
+    wide = true;
+  }
+  try {
+    exports.main(0, wide ? 0n : 0);
+  } catch (trap) {
+    return { said, trap };
+  }
+  return { said, trap: null };
+}
+
+/** One test: what is wrong with it, or null. */
+function outcome(which, panics) {
+  const { said, trap } = run(which);
+  if (panics) return trap ? null : 'it should panic, and came to its end';
+  if (trap || said.pop() !== 'done') return [...said, trap?.stack ?? 'it did not come to its end'].join('\n');
+  // What must not be the same in two instances.
+  const same = said.filter((line) => line.startsWith('differs: ') && run(which).said.includes(line));
+  return same.length ? `the same in two instances: ${same.join(', ')}` : null;
+}
+
+const list = run(-1);
+if (list.trap) throw new Error(list.said.join('\n'), { cause: list.trap });
+const tests = list.said.map((line, which) => ({ which, line, name: line.replace(' - should panic', '') }));
+for (const name of skipped) {
+  if (!tests.some((test) => test.name === name)) throw new Error(`there is no test ${name}`);
+}
+const wanted = tests.filter((test) => !skipped.has(test.name));
+const failed = wanted.filter(({ which, name, line }) => {
+  const wrong = outcome(which, line !== name);
+  console.log(`test ${line} ... ${wrong === null ? 'ok' : `FAILED\n${wrong}\n`}`);
+  return wrong !== null;
+});
+for (const { name } of failed) console.log(`failed: ${name}`);
+const result = failed.length ? 'FAILED' : 'ok';
+console.log(`\ntest result: ${result}. ${wanted.length - failed.length} passed; ${failed.length} failed`);
+process.exitCode = failed.length || !wanted.length ? 1 : 0;
