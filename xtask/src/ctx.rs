@@ -1,11 +1,14 @@
 //! What every command of the project works with: the folders, how commands are run, which tools there are, and what
-//! the tests have counted. Running is in `ctx/run.rs`, finding and installing tools in `ctx/tools.rs`.
+//! the tests have counted. Running is in `ctx/run.rs`, finding and installing tools in `ctx/tools.rs`, those for
+//! WebAssembly in `ctx/wasm.rs`.
 
 mod run;
 mod tools;
+mod wasm;
 
 pub use run::Counts;
 pub use tools::{Tool, Venv};
+pub use wasm::{Wasm, WasmKit};
 
 use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};

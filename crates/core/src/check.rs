@@ -10,6 +10,7 @@ use crate::check_lists;
 use crate::error::{Error, ErrorCode, Result};
 use crate::growth;
 use crate::layout::*;
+use crate::pages;
 use crate::segment::{Segment, corrupt};
 use crate::snapshot::CheckReport;
 use crate::sys;
@@ -82,7 +83,7 @@ fn walk(segment: &Segment) -> Result<CheckReport> {
     if header.journal_len.acquire() != 0 || header.reclaiming.acquire() != 0 {
         return Err(corrupt("a change is under way though the lock was free".to_string()));
     }
-    let granules = segment.geometry.granules as usize;
+    let granules = growth::reach(segment) as usize;
     let mut uses = Vec::new();
     if uses.try_reserve_exact(granules).is_err() {
         return Err(Error::with_message(ErrorCode::OutOfMemory, "there is no memory to note who has each granule"));
@@ -92,7 +93,7 @@ fn walk(segment: &Segment) -> Result<CheckReport> {
     for table in Table::ALL {
         check_table(segment, table, &mut uses)?;
     }
-    for granule in (0..segment.geometry.granules).filter(|granule| growth::is_foreign(segment, *granule)) {
+    for granule in (0..granules as u64).filter(|granule| growth::is_foreign(segment, *granule)) {
         claim(&mut uses, granule, Use::Others)?;
     }
     let (mut blocks, mut contexts) = (HashSet::new(), HashSet::new());
@@ -173,10 +174,11 @@ fn check_granules(segment: &Segment, uses: &[Use]) -> Result<()> {
                 if bit { "taken" } else { "free" }
             )));
         }
-        if bit && granule as u64 >= growth::reach(segment) {
-            return Err(corrupt(format!("granule {granule} is used by {by:?} and its memory is not there")));
-        }
         count += u64::from(bit && *by != Use::Others);
+    }
+    let (reach, all) = (uses.len() as u64, segment.geometry.granules);
+    if pages::any_bit(segment, segment.geometry.used_bits, reach, all - reach) {
+        return Err(corrupt(format!("a granule from {reach} on is marked taken, and its memory is not there")));
     }
     let counted = segment.header().granules.acquire();
     if counted != count {

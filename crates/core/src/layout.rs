@@ -496,6 +496,73 @@ mod tests {
         }
     }
 
+    /// A record's size and alignment, and the place and size of each of its fields, of which none is left out.
+    macro_rules! describe {
+        ($text:ident, $($record:ident { $($field:ident),* })*) => { $(
+            writeln!($text, "{} size {} align {}", stringify!($record), size_of::<$record>(), align_of::<$record>())?;
+            let every = |record: &$record| {
+                let $record { $($field: _),* } = record;
+            };
+            let _ = every;
+            $({
+                fn size<R, F>(_: fn(&R) -> &F) -> usize {
+                    size_of::<F>()
+                }
+                let size = size(|record: &$record| &record.$field);
+                writeln!($text, "  {} at {} size {size}", stringify!($field), std::mem::offset_of!($record, $field))?;
+            })*
+        )* };
+    }
+
+    fn description() -> Result<String, std::fmt::Error> {
+        use std::fmt::Write;
+        let mut text = String::new();
+        describe! { text,
+            Header {
+                identity, ready, users, grown, _pad0, lock, closing, reclaiming, trimming, beat, granules, peak, hint,
+                idle, idle_since, names_changed, _pad1, tables, journal_len, journal, folds_begun, folds_done, totals
+            }
+            TableState { used, free }
+            AttachmentRecord { state, pid, start, namespace, boot, label, _pad }
+            ThreadRecord { owner, thread, pages, contexts, next, _pad, counters, _pad2, foreign }
+            Entry { word, handle, owner, meta }
+            EntryPage { next, record }
+            RegionRecord {
+                control, born, limit, _pad0, idle, _pad1, chunks, spare_chunks, blocks, last_block, spare_blocks,
+                contexts, granules, peak, next, dropped, dropped_bytes, shared, name_len, name
+            }
+            Context {
+                busy, owner, bump, bump_end, slots, record, next, next_of_record, counters, heads, _pad
+            }
+            Slot { state, owner, place, length }
+            Block { next, _pad }
+            Chunk { next, previous, run, region }
+            NameRecord { length, handle, name, _pad }
+        }
+        for size in [MIN_SIZE, 100 << 20, (2 << 30) - GRANULE, DEFAULT_SIZE, MAX_SIZE] {
+            let Geometry { size, granules, used_bits, committed_bits, tables, fixed_granules, fixed_bytes } =
+                Geometry::new(size);
+            writeln!(text, "segment of {size}: granules {granules}, fixed {fixed_granules} of {fixed_bytes} bytes")?;
+            writeln!(text, "  bits at {used_bits} and {committed_bits}")?;
+            for table in Table::ALL {
+                let TableGeometry { extents, capacity, shift } = tables[table as usize];
+                let record = table.record();
+                writeln!(text, "  {table:?} of {record}: extents at {extents} of 1 << {shift}, {capacity} at most")?;
+            }
+        }
+        Ok(text)
+    }
+
+    /// The same on 32 and on 64 bits, since the same text is compared there (`cargo xtask test rust wasm`).
+    #[test]
+    fn records_are_where_the_layout_says() {
+        let (found, said) = (description().expect("text"), include_str!("../../../spec/segment.txt"));
+        for (line, (found, said)) in found.lines().zip(said.lines()).enumerate() {
+            assert_eq!(found, said, "line {}; all of it:\n{}", line + 1, description().expect("text"));
+        }
+        assert_eq!(found, said);
+    }
+
     #[test]
     fn a_small_segment_has_room_beside_its_fixed_parts() {
         let geometry = Geometry::new(MIN_SIZE);

