@@ -1,10 +1,10 @@
 //! What belongs to one process: a forked child has none of it, whatever its process id (H7).
 
 use std::marker::PhantomData;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{MutexGuard, PoisonError};
 
 use crate::sync::Word;
-use crate::sys;
+use crate::sys::{self, Mutex};
 
 /// A number of this process that no ancestor of it has: whoever was forked reads another one.
 ///

@@ -15,7 +15,7 @@ pub(crate) use crate::model::Mutex;
 #[cfg(loom)]
 use crate::model::{AtomicU32, AtomicU64, Own, fence};
 #[cfg(not(loom))]
-pub(crate) use std::sync::Mutex;
+pub(crate) use crate::sys::Mutex;
 #[cfg(not(loom))]
 use std::sync::atomic::{AtomicU32, AtomicU32 as Own, AtomicU64, fence};
 

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+pub(crate) use std::sync::Mutex;
 pub(crate) use std::time::Instant;
 
 /// Whether there is one thread only, so that nothing changes while it waits.

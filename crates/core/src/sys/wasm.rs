@@ -8,7 +8,7 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
-use std::sync::{OnceLock, PoisonError};
+use std::sync::{LockResult, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::time::Duration;
 
 #[cfg(target_arch = "wasm32")]
@@ -19,7 +19,7 @@ use std::arch::wasm64 as arch;
 use super::ProcessId;
 use crate::error::Result;
 use crate::layout::{ADDRESSABLE, GRANULE, Geometry, tick};
-use crate::sync::{Mutex, Word};
+use crate::sync::Word;
 
 /// What the embedder of the module gives it. What is `None` is lacking.
 #[derive(Clone, Copy, Debug, Default)]
@@ -55,6 +55,31 @@ pub(crate) const ALONE: bool = cfg!(not(target_feature = "atomics"));
 
 /// Whether free memory can go back to the system.
 pub(crate) const GIVES_BACK: bool = false;
+
+/// A mutex for threads that must not sleep: who meets another one tries again until it is free. Nothing slow is done under
+/// it.
+#[derive(Debug, Default)]
+pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
+
+impl<T> Mutex<T> {
+    pub(crate) const fn new(value: T) -> Mutex<T> {
+        Mutex(std::sync::Mutex::new(value))
+    }
+
+    pub(crate) fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
+        loop {
+            match self.0.try_lock() {
+                Ok(guard) => return Ok(guard),
+                Err(TryLockError::Poisoned(guard)) => return Err(guard),
+                Err(TryLockError::WouldBlock) => std::hint::spin_loop(),
+            }
+        }
+    }
+
+    pub(crate) fn get_mut(&mut self) -> LockResult<&mut T> {
+        self.0.get_mut()
+    }
+}
 
 fn lacking(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::Unsupported, what.to_string())
