@@ -1,4 +1,4 @@
-//! What builds for WebAssembly: compilers with a standard library for each kind of module, and `wasm-opt`.
+//! What builds for WebAssembly: compilers with a standard library for each kind of module, `wasm-bindgen`, `wasm-opt`.
 //!
 //! rustup brings the library for plain `wasm32-unknown-unknown` where it can. All else is built once from the library's
 //! source, which rustup has, or else Debian beside a compiler of its own.
@@ -103,6 +103,11 @@ impl WasmKit {
     /// `--target` and its value.
     pub fn target_args(&self) -> [&'static str; 2] {
         ["--target", self.wasm.triple()]
+    }
+
+    /// The folder in which a profile's modules are: `debug` or `release`.
+    pub fn modules(&self, profile: &str) -> PathBuf {
+        self.target.join(self.wasm.triple()).join(profile)
     }
 }
 
@@ -259,6 +264,17 @@ impl Ctx {
         }
         std::fs::rename(&draft, &folder).with_context(|| format!("cannot make {}", folder.display()))?;
         Ok(folder)
+    }
+
+    /// The project's `wasm-bindgen`, built the first time: `MODULE FOLDER --target web|nodejs|bundler --name NAME`. It is of
+    /// the same version as the crate, which cargo's lock of it says.
+    pub fn wasm_bindgen(&self) -> Result<PathBuf> {
+        let folder = self.target().join("wasm").join("bindgen");
+        let manifest = self.path("xtask/bindgen/Cargo.toml");
+        let mut command = self.cargo();
+        command.args(["build", "--release", "--locked", "--manifest-path"]).arg(manifest);
+        self.run("build wasm-bindgen", command.env("CARGO_TARGET_DIR", &folder))?;
+        Ok(folder.join("release").join(if cfg!(windows) { "weaveheap-bindgen.exe" } else { "weaveheap-bindgen" }))
     }
 
     /// `wasm-opt`, fetched the first time. The caller adds its arguments.
