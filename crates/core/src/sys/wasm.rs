@@ -383,3 +383,45 @@ pub(crate) fn register_barrier() -> bool {
 }
 
 pub(crate) fn barrier() {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(page: usize, count: usize) -> &'static mut [u8] {
+        let base = address_of(page).expect("not the first page");
+        // SAFETY: the tests pass pages that they have grown, to one slice at a time.
+        unsafe { std::slice::from_raw_parts_mut(base.as_ptr(), count * PAGE) }
+    }
+
+    #[test]
+    fn pages_that_are_left_are_joined_and_taken_from_the_lowest() {
+        let first = grow(12).expect("memory can grow");
+        for order in [[0, 4, 8], [8, 4, 0], [0, 8, 4], [4, 8, 0]] {
+            bytes(first, 12).fill(0xee);
+            order.into_iter().for_each(|at| leave(first + at, 4));
+            assert_eq!(*LEFT.lock().expect("no panic"), [(first, 12)], "{order:?}");
+            assert_eq!(take_left(0..usize::MAX, 13, 13), None);
+            // From the middle, as far as the range goes.
+            assert_eq!(take_left(first + 3..first + 9, 2, usize::MAX), Some((first + 3, 6)));
+            assert!(bytes(first + 3, 6).iter().all(|byte| *byte == 0));
+            assert_eq!(bytes(first + 2, 1)[0], 0xee, "what is left is as it was");
+            assert_eq!(*LEFT.lock().expect("no panic"), [(first, 3), (first + 9, 3)]);
+            assert_eq!(take_left(0..first + 2, 3, 3), None, "the range ends before");
+            assert_eq!(take_left(0..usize::MAX, 1, 2), Some((first, 2)));
+            assert_eq!(take_left(0..usize::MAX, 2, 3), Some((first + 9, 3)), "the first that is large enough");
+            assert_eq!(take_left(0..usize::MAX, 1, 9), Some((first + 2, 1)));
+            assert!(LEFT.lock().expect("no panic").is_empty());
+        }
+    }
+
+    #[test]
+    fn time_without_a_deadline_is_never_over_and_moments_are_in_order() {
+        let now = Instant::now();
+        let later = now.checked_add(Duration::from_millis(7)).expect("in this age");
+        assert!(later > now);
+        assert_eq!(later.saturating_duration_since(now), Duration::from_millis(7));
+        assert_eq!(now.saturating_duration_since(later), Duration::ZERO);
+        assert_eq!(now.checked_add(Duration::MAX), None, "for ever");
+    }
+}
