@@ -44,19 +44,29 @@ impl Wasm {
         }
     }
 
-    fn flags(self) -> &'static [&'static str] {
+    /// What all of a module is compiled with, the standard library too.
+    fn features(self) -> &'static [&'static str] {
+        match self {
+            Wasm::Wasm32 | Wasm::Wasm64 => &[],
+            Wasm::Threads => &["-Ctarget-feature=+atomics,+bulk-memory,+mutable-globals"],
+        }
+    }
+
+    /// What a module is linked with.
+    fn linked(self) -> &'static [&'static str] {
         match self {
             Wasm::Wasm32 | Wasm::Wasm64 => &[],
             Wasm::Threads => &[
-                "-Ctarget-feature=+atomics,+bulk-memory,+mutable-globals",
                 "-Clink-arg=--shared-memory",
                 "-Clink-arg=--import-memory",
                 "-Clink-arg=--max-memory=4294967296",
-                // What a thread sets up for itself.
+                // What a thread sets up for itself, and what it is told to do.
+                "-Clink-arg=--export=__stack_pointer",
                 "-Clink-arg=--export=__wasm_init_tls",
                 "-Clink-arg=--export=__tls_size",
                 "-Clink-arg=--export=__tls_align",
                 "-Clink-arg=--export=__tls_base",
+                "-Clink-arg=--export-table",
             ],
         }
     }
@@ -87,7 +97,7 @@ impl WasmKit {
     /// arguments; `--target` is for all commands that build, and comes from [`WasmKit::target_args`].
     pub fn cargo(&self, ctx: &Ctx) -> Command {
         let mut flags = ctx.release_rustflags();
-        flags.extend(self.wasm.flags().iter().map(|flag| (*flag).to_owned()));
+        flags.extend(self.wasm.features().iter().chain(self.wasm.linked()).map(|flag| (*flag).to_owned()));
         if let Some(sysroot) = &self.sysroot {
             flags.extend(["--sysroot".to_owned(), sysroot.display().to_string()]);
         }
@@ -221,7 +231,7 @@ impl Ctx {
     /// A compiler's libraries, and those for this kind of module, which are built from their source the first time.
     fn sysroot(&self, wasm: Wasm, compiler: &Compiler) -> Result<PathBuf> {
         let version = compiler.ask(self, &["-vV"])?;
-        let stamp = fingerprint(format!("{version}{:?}", wasm.flags()).as_bytes());
+        let stamp = fingerprint(format!("{version}{:?}", wasm.features()).as_bytes());
         let folder = self.target().join("wasm").join(format!("sysroot-{}-{stamp:016x}", wasm.name()));
         if folder.exists() {
             return Ok(folder);
@@ -239,7 +249,7 @@ impl Ctx {
         )?;
         write(&empty.join("src/lib.rs"), "")?;
         let mut flags = self.release_rustflags();
-        flags.extend(wasm.flags().iter().map(|flag| (*flag).to_owned()));
+        flags.extend(wasm.features().iter().map(|flag| (*flag).to_owned()));
         let mut command = compiler.command(self, wasm);
         command
             .current_dir(&empty)

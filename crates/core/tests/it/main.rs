@@ -34,6 +34,8 @@ mod programs;
 #[cfg(target_family = "wasm")]
 #[path = "../wasm/runner.rs"]
 mod runner;
+#[cfg(all(target_family = "wasm", target_feature = "atomics"))]
+mod workers;
 
 #[cfg(target_os = "linux")]
 mod file;

@@ -77,3 +77,23 @@ pub fn run(tests: &[&TestDescAndFn]) {
     test().expect("the test succeeds");
     say("done");
 }
+
+/// Does this work in so many threads, each of which has its number, and waits until all have done it.
+#[cfg(target_feature = "atomics")]
+#[allow(dead_code, reason = "not every crate of tests has one that needs it")]
+pub fn in_threads(count: usize, work: extern "C" fn(usize)) {
+    #[link(wasm_import_module = "test")]
+    unsafe extern "C" {
+        #[link_name = "threads"]
+        fn embedder_threads(work: extern "C" fn(usize), count: usize, memory: *mut u8, each: usize) -> usize;
+    }
+    /// Bytes of a thread: its stack, and its own variables.
+    const EACH: usize = 512 << 10;
+    let layout = std::alloc::Layout::from_size_align(count * EACH, 64 << 10).expect("not too large");
+    // SAFETY: the size is not 0.
+    let memory = unsafe { std::alloc::alloc_zeroed(layout) };
+    assert!(!memory.is_null(), "there is memory for threads");
+    // SAFETY: the memory is for these threads alone, and never given back.
+    let good = unsafe { embedder_threads(work, count, memory, EACH) };
+    assert_eq!(good, count, "every thread comes to its end");
+}
