@@ -91,7 +91,7 @@ impl Attachment {
     #[inline(always)]
     fn alloc_fast(&self, region: Handle, request: Request) -> std::result::Result<Handle, Short> {
         let tcb = &self.tcb_fast().ok_or(Short::Moved)?;
-        let here = self.here_of(tcb, region).ok_or(Short::Moved)?;
+        let here = tcb.here_of(region).ok_or(Short::Moved)?;
         let class = request.class().ok_or(Short::Large)?;
         self.try_alloc(tcb, &here, class, request)
     }
@@ -101,9 +101,7 @@ impl Attachment {
         let tcb = &self.tcb()?;
         let mut patience = Patience::short();
         loop {
-            let cached = tcb.cache[region.index() as usize % tcb.cache.len()].get();
-            let here = cached.here(self, cached.owner).filter(|_| cached.handle == region.to_bits());
-            match (short, here) {
+            match (short, tcb.here_of(region)) {
                 (Short::Moved, _) | (_, None) => self.context_of_region(tcb, region, &mut patience)?,
                 (Short::Slots, Some(here)) => self.more_slots(&here)?,
                 (Short::Bytes, Some(here)) => self.more_bytes(&here, request)?,
@@ -190,7 +188,7 @@ impl Attachment {
         request: Request,
     ) -> std::result::Result<Handle, Short> {
         let context = here.context;
-        let (index, slot, generation, used) = match self.listed(head, request.align)? {
+        let (index, slot, generation, used) = match self.listed(tcb, head, request.align)? {
             Some((index, slot)) => {
                 context.set_head(class, slot.length.relaxed() & 0xffff_ffff);
                 slot.owner.set_release(here.owner);
@@ -204,7 +202,7 @@ impl Attachment {
                 return Err(Short::Bytes);
             }
             None => {
-                let (index, slot, generation) = self.next_slot(here, class, request.align)?;
+                let (index, slot, generation) = self.next_slot(tcb, here, class, request.align)?;
                 (index, slot, generation, context.record.relaxed() & FRESH == 0)
             }
         };
@@ -243,12 +241,17 @@ impl Attachment {
 
     /// The first slot of a list, if there is one and its bytes are aligned.
     #[inline(always)]
-    fn listed(&self, head: u64, align: u64) -> std::result::Result<Option<(u32, &Slot)>, Short> {
+    fn listed<'a>(
+        &'a self,
+        tcb: &'a Tcb,
+        head: u64,
+        align: u64,
+    ) -> std::result::Result<Option<(u32, &'a Slot)>, Short> {
         if head == 0 {
             return Ok(None);
         }
         let index = (head - 1) as u32;
-        let slot = self.slot_near(index).ok_or(Short::Damaged(index))?;
+        let slot = self.slot_near(tcb, index).ok_or(Short::Damaged(index))?;
         let aligned = align == class::UNIT || place::offset(slot.place.relaxed()).is_multiple_of(align);
         Ok(aligned.then_some((index, slot)))
     }
@@ -256,7 +259,13 @@ impl Attachment {
     /// The next slot of the context's block, with bytes from its bump range. The block goes on last: a slot below its
     /// next one is somebody's, or named by the mark (`recovery`).
     #[inline(always)]
-    fn next_slot(&self, here: &Here<'_>, class: usize, align: u64) -> std::result::Result<(u32, &Slot, u32), Short> {
+    fn next_slot<'a>(
+        &'a self,
+        tcb: &'a Tcb,
+        here: &Here<'_>,
+        class: usize,
+        align: u64,
+    ) -> std::result::Result<(u32, &'a Slot, u32), Short> {
         let context = here.context;
         loop {
             let slots = context.slots.relaxed();
@@ -271,7 +280,7 @@ impl Attachment {
                 return Err(Short::Bytes);
             }
             let index = next as u32;
-            let slot = self.slot_near(index).ok_or(Short::Damaged(index))?;
+            let slot = self.slot_near(tcb, index).ok_or(Short::Damaged(index))?;
             context.busy.set_release(busy::ALLOC | next);
             let old = slot.state.relaxed();
             // Kills begins that are still in flight from the slot's last region, which did not touch it when it closed.

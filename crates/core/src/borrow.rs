@@ -312,7 +312,7 @@ impl Attachment {
         if patience.wait() {
             return None;
         }
-        if self.is_dead(control::attachment(word)) && self.help().is_ok() {
+        if self.is_dead(control::attachment(word)) && crate::recovery::recover_dead(self).is_ok() {
             return None;
         }
         Some(Refusal::Conflict)
@@ -370,12 +370,6 @@ impl Attachment {
                 patience = Patience::short();
             }
         }
-    }
-
-    /// Recovers what dead processes hold.
-    #[cold]
-    fn help(&self) -> Result<()> {
-        crate::recovery::recover_dead(self)
     }
 
     /// Ends the borrow of a token, claimed by one exchange: of two ends one wins (B7).

@@ -13,7 +13,6 @@ use crate::fault::{Fault, planted};
 use crate::handle::{Handle, HandleKind};
 use crate::journal::{Change, Locked};
 use crate::layout::*;
-use crate::near;
 use crate::pages;
 use crate::runtime::CopyReason;
 use crate::segment::{Segment, corrupt};
@@ -108,18 +107,6 @@ impl Cached {
         context: NonNull::from_ref(&NOWHERE).cast(),
         region: NonNull::from_ref(&NOWHERE).cast(),
     };
-
-    /// The records, if they are this owner's.
-    #[inline(always)]
-    pub(crate) fn here(self, _attachment: &Attachment, owner: u64) -> Option<Here<'_>> {
-        if self.owner != owner {
-            return None;
-        }
-        // SAFETY: an owner stands beside the addresses of two records of the segment of the attachment whose thread this
-        // is; records are atomic words, tables never move, and the mapping lives as long as the attachment.
-        let (context, region) = unsafe { (self.context.as_ref(), self.region.as_ref()) };
-        Some(Here { index: self.index, owner, context, region })
-    }
 }
 
 /// A thread's context of a region, and the region.
@@ -139,14 +126,8 @@ pub(crate) fn context_word(record: Option<u32>, runtime: u8) -> u64 {
 impl Attachment {
     /// The thread's context for this owner, if it was used lately.
     #[inline]
-    pub(crate) fn context(&self, tcb: &Tcb, owner: u64) -> Option<&Context> {
-        self.cached(tcb, owner).map(|(_, context)| context)
-    }
-
-    #[inline]
-    fn cached(&self, tcb: &Tcb, owner: u64) -> Option<(u32, &Context)> {
-        let cached = tcb.cache[control::region(owner) as usize % tcb.cache.len()].get();
-        cached.here(self, owner).map(|here| (here.index, here.context))
+    pub(crate) fn context<'a>(&self, tcb: &'a Tcb, owner: u64) -> Option<&'a Context> {
+        tcb.here(owner).map(|here| here.context)
     }
 
     /// The thread's context for this owner: searched for, left by another thread, or new. `StaleHandle` if the region
@@ -176,7 +157,7 @@ impl Attachment {
         let born = record.born.relaxed() as u32;
         let slot = region as usize % tcb.cache.len();
         // What the thread used last may be of the region's last epoch.
-        near::forget_region();
+        tcb.near.forget_region();
         tcb.cache[slot].set(Cached {
             handle: Handle::region(region, born).to_bits(),
             owner,
@@ -273,8 +254,8 @@ impl Attachment {
             }
             let owner = slot.owner.acquire();
             let region = self.segment.record::<RegionRecord>(control::region(owner))?;
-            let (at, context) = match self.cached(tcb, owner) {
-                Some(cached) => cached,
+            let (at, context) = match tcb.here(owner) {
+                Some(here) => (here.index, here.context),
                 None => match self.context_slow(tcb, owner) {
                     Ok(found) => found,
                     Err(error) if error.code() == ErrorCode::StaleHandle => return Err(self.stale(tcb, handle)),

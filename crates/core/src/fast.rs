@@ -96,7 +96,7 @@ impl Attachment {
     pub(crate) fn begin_fast(&self, handle: Handle, kind: BorrowKind, by: By) -> std::result::Result<Begun<'_>, Miss> {
         let op = self.tcb_fast().ok_or(Miss::Slow)?;
         let tcb = op.tcb();
-        let slot = self.slot_near(handle.to_bits() as u32).ok_or(Miss::Slow)?;
+        let slot = self.slot_near(tcb, handle.to_bits() as u32).ok_or(Miss::Slow)?;
         let state = slot.state.relaxed();
         let Some(mut next) = easy_step(state, handle.generation(), kind) else {
             if state::generation(state) == handle.generation() && state & state::FREE == 0 {
@@ -107,7 +107,7 @@ impl Attachment {
         };
         // Before the exchange: pairs with the release of `owner` by an allocation.
         let owner = slot.owner.acquire();
-        let here = self.here(tcb, owner).ok_or(Miss::Slow)?;
+        let here = tcb.here(owner).ok_or(Miss::Slow)?;
         if !control::lives(here.region.control.acquire(), owner) {
             return Err(Miss::Slow);
         }
@@ -205,8 +205,8 @@ impl Attachment {
     /// Ends a held borrow of this thread by its entry alone.
     #[inline]
     pub(crate) fn end_own(&self, tcb: &Tcb, entry: &Entry, word: u64) -> bool {
-        let Some(slot) = self.slot_near((entry.meta.relaxed() >> 32) as u32) else { return false };
-        if self.here(tcb, entry.owner.relaxed()).is_none() {
+        let Some(slot) = self.slot_near(tcb, (entry.meta.relaxed() >> 32) as u32) else { return false };
+        if tcb.here(entry.owner.relaxed()).is_none() {
             return false;
         }
         let generation = Handle::from_bits(entry.handle.relaxed()).generation();
@@ -229,11 +229,11 @@ impl Attachment {
     pub(crate) fn free_fast(&self, handle: Handle) -> Option<Freed> {
         let op = self.tcb_fast()?;
         let tcb = op.tcb();
-        let slot = self.slot_near(handle.to_bits() as u32)?;
+        let slot = self.slot_near(tcb, handle.to_bits() as u32)?;
         let state = slot.state.relaxed();
         let free = state::generation(state) == handle.generation() && state & !state::LASTING & 0xffff_ffff == 0;
         let owner = slot.owner.acquire();
-        let here = self.here(tcb, owner)?;
+        let here = tcb.here(owner)?;
         let class = place::class(slot.place.relaxed());
         if !free || class >= CLASS_LARGE {
             return None;
@@ -250,7 +250,7 @@ impl Attachment {
             context.counters[counter::FREES].count(1);
             context.counters[counter::BYTES_FREED].count(slot.length.relaxed() & place::LENGTH);
             let seed = self.segment.identity.seed;
-            depth = push_slot(context, class, (handle.index(), slot), seed, |first| self.slot_near(first));
+            depth = push_slot(context, class, (handle.index(), slot), seed, |first| self.slot_near(tcb, first));
         }
         context.busy.set_release(0);
         won.then(|| Freed::Listed(class, is_long(&self.segment, here.region, class, depth)))
@@ -268,7 +268,7 @@ fn is_counted(state: u64) -> bool {
 #[inline(always)]
 fn end_held(own: &Own<'_>, kind: BorrowKind) -> Done {
     let Own { tcb, entry, slot, word, state } = *own;
-    let Some(here) = tcb.home().here_still(entry.owner.relaxed()) else { return Done::Nothing };
+    let Some(here) = tcb.here_still(entry.owner.relaxed()) else { return Done::Nothing };
     entry.word.set_release(phase::ending(word));
     if kind == BorrowKind::Unique {
         // Nobody else may change the word of a slot under a unique borrow.

@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::fault::{Fault, planted};
 use crate::journal::Locked;
 use crate::layout::*;
-use crate::near;
+use crate::near::Near;
 use crate::pages;
 use crate::process::PerProcess;
 use crate::segment::corrupt;
@@ -38,6 +38,7 @@ pub(crate) struct Tcb {
     /// What `foreign` of the record was when its pages were last searched for entries that others ended.
     foreign_seen: Cell<u64>,
     pub(crate) cache: [Cell<Cached>; CACHE],
+    pub(crate) near: Near,
     /// The moment that the thread last read.
     tick: Cell<u32>,
     /// The attachment.
@@ -127,9 +128,14 @@ pub(crate) mod record_owner {
 
 #[cfg(not(loom))]
 thread_local! {
+    /// The attachment and block that this thread used last. Never destroyed, so that it works in every destructor.
+    static CURRENT: Cell<(u64, *mut Tcb)> = const { Cell::new((0, ptr::null_mut())) };
     /// All blocks of this thread; given back when it ends.
     static MINE: RefCell<Mine> = const { RefCell::new(Mine(Vec::new())) };
 }
+#[cfg(loom)]
+static CURRENT: crate::model::Local<Cell<(u64, *mut Tcb)>> =
+    crate::model::Local::new(|| Cell::new((0, ptr::null_mut())));
 #[cfg(loom)]
 static MINE: crate::model::Local<RefCell<Mine>> = crate::model::Local::new(|| RefCell::new(Mine(Vec::new())));
 
@@ -137,7 +143,7 @@ struct Mine(Vec<(u64, *mut Tcb, Weak<Attachment>)>);
 
 impl Drop for Mine {
     fn drop(&mut self) {
-        near::turn_to(0, ptr::null_mut());
+        CURRENT.with(|current| current.set((0, ptr::null_mut())));
         for (_, tcb, attachment) in self.0.drain(..) {
             if let Some(attachment) = attachment.upgrade()
                 && let Some(tcb) = NonNull::new(tcb)
@@ -180,6 +186,7 @@ fn new_block(home: &Attachment, record: u32, own: &ThreadRecord) -> Result<NonNu
         free_entries: EntryStack::new(),
         foreign_seen: Cell::new(0),
         cache: [const { Cell::new(Cached::NONE) }; CACHE],
+        near: Near::new(),
         tick: Cell::new(sys::ticks()),
         home,
     };
@@ -209,14 +216,14 @@ impl Attachment {
     /// Whether this block of an attachment that lives is the one that this thread used last, in the process that made it.
     #[inline(always)]
     pub(crate) fn is_current(tcb: &Tcb) -> bool {
-        let current = near::with(|near| near.tcb.get());
+        let (_, current) = CURRENT.with(Cell::get);
         // SAFETY: as in `tcb_for_end_fast`.
         ptr::eq(current, tcb) && unsafe { is_alive(current) }
     }
 
     #[inline]
     pub(crate) fn tcb_for_end_fast(&self) -> Option<Op<'_>> {
-        let (serial, tcb) = near::with(|near| (near.serial.get(), near.tcb.get()));
+        let (serial, tcb) = CURRENT.with(Cell::get);
         // SAFETY: blocks of this attachment live as long as it does; `serial` is never used twice. In a forked child the
         // page reads as zero, and only `alive` is looked at.
         if serial == self.serial && unsafe { is_alive(tcb) } {
@@ -270,7 +277,7 @@ impl Attachment {
                 tcb.as_ptr()
             }
         };
-        near::turn_to(self.serial, tcb);
+        CURRENT.with(|current| current.set((self.serial, tcb)));
         // SAFETY: as in `tcb_for_end_fast`.
         Ok(Op::begin(unsafe { &*tcb }))
     }

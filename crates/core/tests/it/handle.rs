@@ -58,6 +58,24 @@ fn random_handles_and_tokens_are_stale() {
 }
 
 #[test]
+fn handles_of_all_ones_and_all_zeros_are_stale() {
+    // Also to a thread that has used no region yet, and to one that has.
+    let heap = Heap::private().expect("a heap");
+    for _ in 0..2 {
+        for handle in [0, u64::MAX].map(Handle::from_bits) {
+            for length in [64, 2 << 20] {
+                assert_eq!(code(heap.alloc(handle, length, 64, Init::Zeroed)), ErrorCode::StaleHandle);
+            }
+            assert_eq!(code(heap.free(handle)), ErrorCode::StaleHandle);
+            assert_eq!(code(heap.borrow(handle, BorrowKind::Unique)), ErrorCode::StaleHandle);
+            assert_eq!(code(heap.close(handle)), ErrorCode::StaleHandle);
+        }
+        heap.create_region(&RegionOptions::new()).expect("a region");
+        heap.check().expect("a sound heap");
+    }
+}
+
+#[test]
 fn handles_are_never_given_twice() {
     let heap = Heap::private().expect("a heap");
     let region = heap.create_region(&RegionOptions::new()).expect("a region");
