@@ -207,7 +207,7 @@ impl Attachment {
             }
         };
         let handle = Handle::buffer(index, generation);
-        slot.length.set_relaxed(request.length);
+        slot.length.set_relaxed(extent::new(request.length));
         context.counters[counter::ALLOCATIONS].count(1);
         context.counters[counter::BYTES_ALLOCATED].count(request.length);
         if request.zero && used {
@@ -320,7 +320,7 @@ impl Attachment {
         let FreeEntry { index, entry, word } = tcb.free_entries.pop()?;
         entry.handle.set_release(handle.to_bits());
         entry.owner.set_release(owner);
-        entry.meta.set_release(u64::from(handle.index()) << 32 | u64::from(crate::sys::ticks()));
+        entry.meta.set_release(meta::new(crate::sys::ticks()));
         entry.word.set_release(phase::begun(word, tcb.mark, NEW_KIND));
         Some(index)
     }
@@ -409,6 +409,9 @@ impl Attachment {
 
     #[cold]
     fn free_slow(&self, handle: Handle, mut fast: Option<Freed>) -> Result<()> {
+        if fast.is_none() && self.come_near(handle) {
+            fast = self.free_fast(handle);
+        }
         let tcb = &self.tcb()?;
         let mut patience = Patience::short();
         let mut large = self.segment.get::<Slot>(handle.index()).is_some_and(is_large);
@@ -452,7 +455,7 @@ impl Attachment {
             return refused;
         }
         context.counters[counter::FREES].count(1);
-        context.counters[counter::BYTES_FREED].count(slot.length.relaxed() & place::LENGTH);
+        context.counters[counter::BYTES_FREED].count(extent::length(slot.length.relaxed()));
         let seed = self.segment.identity.seed;
         let depth = push_slot(context, class, (handle.index(), slot), seed, |first| self.segment.get(first));
         let region = self.segment.get::<RegionRecord>(control::region(slot.owner.relaxed()));
@@ -506,6 +509,6 @@ pub(crate) fn wear_out(attachment: &Attachment, buffer: Handle) -> Handle {
 #[cfg(loom)]
 pub(crate) fn bytes_of(attachment: &Attachment, buffer: Handle) -> (*const u8, usize) {
     let slot = attachment.segment.get::<Slot>(buffer.index()).expect("the slot of a buffer");
-    let (offset, length) = (place::offset(slot.place.relaxed()), slot.length.relaxed() & place::LENGTH);
+    let (offset, length) = (place::offset(slot.place.relaxed()), extent::length(slot.length.relaxed()));
     (attachment.segment.bytes(offset, length).expect("bytes in the segment").as_ptr(), length as usize)
 }

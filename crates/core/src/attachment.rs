@@ -56,7 +56,9 @@ static REGISTRY: PerProcess<HashMap<u128, Weak<Attachment>>> = PerProcess::new()
 fn random() -> Result<[u64; 3]> {
     let mut bytes = [0u8; 24];
     sys::random(&mut bytes).map_err(|error| sys::error("the system gives no random numbers", &error))?;
-    Ok(std::array::from_fn(|i| u64::from_le_bytes(std::array::from_fn(|j| bytes[i * 8 + j]))))
+    let [a, b, seed] = std::array::from_fn(|i| u64::from_le_bytes(std::array::from_fn(|j| bytes[i * 8 + j])));
+    // The generations of a model are the same in each execution, since steps depend on them.
+    Ok([a, b, if cfg!(loom) { 1 } else { seed }])
 }
 
 /// The sizes to try: what was asked for, or 64 GiB and less until the system gives it.
@@ -385,6 +387,11 @@ impl Attachment {
         self.detached.get()
     }
 
+    /// Sets the flag that `say_leaving` sets with the blocks'; returns what it was.
+    pub(crate) fn put_detached(&self, detached: bool) -> bool {
+        self.detached.put(detached)
+    }
+
     pub(crate) fn is_detached(&self) -> bool {
         self.detached() || self.is_child()
     }
@@ -404,12 +411,12 @@ impl Attachment {
 
     pub(crate) fn detach(&self) -> Result<()> {
         self.check_attached()?;
-        if self.detached.put(true) {
+        if self.say_leaving(true) {
             return Err(Error::with_message(ErrorCode::NotAttached, "the heap was detached by another thread"));
         }
         let quiet = self.await_quiet();
         if self.holds_borrows() {
-            self.detached.put(false);
+            self.say_leaving(false);
             return Err(Error::held(ErrorCode::Borrowed, Handle::NULL, self.weak()));
         }
         // A borrow may have ended between the two looks, and its thread have steps left: its mark was up before its entry

@@ -79,16 +79,16 @@ fn step(state: u64, generation: u32, kind: BorrowKind, entry: u32) -> std::resul
     }
 }
 
-/// What `step` makes of a state if nothing is in the way, but for the entry of a unique borrow.
+/// What `step` makes of a state if nothing is in the way; of a unique borrow, all but its mark.
 #[inline]
-pub(crate) fn easy_step(state: u64, generation: u32, kind: BorrowKind) -> Option<u64> {
-    let low = state as u32;
-    let easy = match kind {
-        BorrowKind::Shared => low & !(state::FROZEN as u32) < state::COUNT as u32,
-        BorrowKind::Unique => low == 0,
-    };
-    let next = if kind == BorrowKind::Shared { state + 1 } else { state | state::UNIQUE };
-    (easy && state::generation(state) == generation).then_some(next)
+pub(crate) fn easy_step(state: u64, handle: Handle, kind: BorrowKind) -> Option<u64> {
+    match kind {
+        BorrowKind::Shared => {
+            let easy = state as u32 & !(state::FROZEN as u32) < state::COUNT as u32;
+            (easy && state::generation(state) == handle.generation()).then_some(state + 1)
+        }
+        BorrowKind::Unique => (state == handle.to_bits() ^ u64::from(handle.to_bits() as u32)).then_some(state),
+    }
 }
 
 /// The exchange of a begin: a full barrier between the entry's mark and the look at the region.
@@ -122,8 +122,20 @@ impl Attachment {
         match self.begin_fast(handle, kind, by) {
             Ok(begun) => Ok(RawBorrow { token: begun.token(), pointer: begun.pointer, length: begun.length, kind }),
             Err(Miss::Stale) => Err(Error::new(ErrorCode::StaleHandle).about(handle)),
-            Err(Miss::Slow) => self.borrow_slow(handle, kind, by),
+            Err(Miss::Slow) => self.borrow_long(handle, kind, by),
         }
+    }
+
+    /// Borrows after a miss: the same way, if all that was not at hand is so now, or the long way.
+    #[cold]
+    #[inline(never)]
+    fn borrow_long(&self, handle: Handle, kind: BorrowKind, by: By) -> Result<RawBorrow> {
+        if self.come_near(handle)
+            && let Ok(begun) = self.begin_fast(handle, kind, by)
+        {
+            return Ok(RawBorrow { token: begun.token(), pointer: begun.pointer, length: begun.length, kind });
+        }
+        self.borrow_slow(handle, kind, by)
     }
 
     #[cold]
@@ -191,6 +203,10 @@ impl Attachment {
             }
             // Before the exchange below: pairs with the release of `owner` by an allocation.
             let owner = slot.owner.acquire();
+            // Regions begin with an epoch of 1. That none is 0 lets an end see that a fork has wiped its thread's block.
+            if control::epoch(owner) == 0 {
+                return Ok(Err(Refusal::Stale));
+            }
             let Some(region) = self.segment.get::<RegionRecord>(control::region(owner)) else {
                 return Ok(Err(Refusal::Stale));
             };
@@ -212,7 +228,7 @@ impl Attachment {
             let word = phase::begun(free, tcb.mark, kind as u64 | by.mark());
             entry.handle.set_release(handle.to_bits());
             entry.owner.set_release(owner);
-            entry.meta.set_release(u64::from(handle.index()) << 32 | u64::from(sys::ticks()));
+            entry.meta.set_release(meta::new(sys::ticks()));
             entry.word.set_release(word);
 
             let mut state = slot.state.relaxed();
@@ -230,7 +246,6 @@ impl Attachment {
                     self.await_recount(slot, entry);
                 }
                 entry.word.set_release(free);
-                tcb.free_entries.push(index, entry, free);
                 match refusal {
                     None => continue,
                     Some(refusal) => return Ok(Err(refusal)),
@@ -250,7 +265,7 @@ impl Attachment {
             }
             entry.word.set_release(phase::with(word, phase::HELD));
             // Written before the release of `state` that the exchange acquired.
-            let (place, length) = (slot.place.relaxed(), slot.length.relaxed() & place::LENGTH);
+            let (place, length) = (slot.place.relaxed(), extent::length(slot.length.relaxed()));
             let token = Token::new(index, phase::generation(word));
             let Some(pointer) = self.segment.bytes(place::offset(place), length) else {
                 self.misplaced(tcb, index, entry, word);
@@ -318,7 +333,7 @@ impl Attachment {
         Some(Refusal::Conflict)
     }
 
-    fn lives(&self, owner: u64) -> bool {
+    pub(crate) fn lives(&self, owner: u64) -> bool {
         let region = self.segment.get::<RegionRecord>(control::region(owner));
         region.is_some_and(|region| {
             let word = region.control.acquire();
@@ -360,7 +375,7 @@ impl Attachment {
     /// Waits until a recount of this slot is over, and does it if the recoverer is dead.
     #[cold]
     fn await_recount(&self, slot: &Slot, entry: &Entry) {
-        let index = (entry.meta.relaxed() >> 32) as u32;
+        let index = meta::slot(entry.meta.relaxed(), entry.handle.relaxed());
         let mut patience = Patience::short();
         while slot.state.acquire() & state::RECOVERING != 0 {
             if !patience.wait() {
@@ -456,7 +471,7 @@ impl Attachment {
     pub(crate) fn end_entry(&self, tcb: Option<&Tcb>, index: u32, entry: &Entry, word: u64, count: bool) -> Result<()> {
         entry.word.set_release(phase::with(word, phase::END));
         let (handle, owner) = (Handle::from_bits(entry.handle.relaxed()), entry.owner.relaxed());
-        let slot = self.segment.record::<Slot>((entry.meta.relaxed() >> 32) as u32)?;
+        let slot = self.segment.record::<Slot>(meta::slot(entry.meta.relaxed(), entry.handle.relaxed()))?;
         if phase::kind(word) == BorrowKind::Unique as u64 {
             // Nobody else may change the word of a slot under a unique borrow.
             slot.state.set_release(state::of(handle.generation()));
@@ -479,7 +494,8 @@ impl Attachment {
             }
             None => {
                 let record = self.segment.record::<ThreadRecord>(phase::record(word))?;
-                entry.word.set_release(phase::ended(word));
+                entry.meta.set_release(meta::new(sys::ticks()));
+                entry.word.set_release(phase::freed(word));
                 record.foreign.add(if count { FOREIGN_COUNTED } else { 1 });
             }
         }
@@ -491,13 +507,15 @@ impl Attachment {
 
     /// Frees an entry in its next generation: to this thread's stack, or left for its owner to find.
     pub(crate) fn free_entry(&self, tcb: &Tcb, index: u32, entry: &Entry, word: u64) {
-        entry.word.set_release(phase::ended(word));
+        // Since when the next borrow in it lives is read at most from the clock as it was here.
+        entry.meta.set_release(meta::new(sys::ticks()));
+        entry.word.set_release(phase::freed(word));
         if phase::record(word) != tcb.record {
             if let Some(record) = self.segment.get::<ThreadRecord>(phase::record(word)) {
                 record.foreign.add(1);
             }
-        } else if !phase::is_spent(phase::ended(word)) {
-            tcb.free_entries.push(index, entry, phase::ended(word));
+        } else {
+            tcb.free_entries.push(index, entry);
         }
     }
 

@@ -45,13 +45,13 @@ impl<'region> Buffer<'region> {
     /// Borrows the bytes for reading; `BorrowConflict` while anyone has them for writing.
     #[inline]
     pub fn borrow_shared(&self) -> Result<Ref<'_>> {
-        Ok(Ref { held: Held::begin(self.heap, self.handle)?, lifetime: PhantomData })
+        Ok(Ref { held: Held::begin(self)?, lifetime: PhantomData })
     }
 
     /// Borrows the bytes for writing; `BorrowConflict` while anyone else has them at all.
     #[inline]
     pub fn borrow_unique(&mut self) -> Result<RefMut<'_>> {
-        Ok(RefMut { held: Held::begin(self.heap, self.handle)?, lifetime: PhantomData })
+        Ok(RefMut { held: Held::begin(self)?, lifetime: PhantomData })
     }
 
     /// The state.
@@ -82,11 +82,11 @@ impl<'buffer, const KIND: u8> Held<'buffer, KIND> {
     const KIND: BorrowKind = if KIND == BorrowKind::Unique as u8 { BorrowKind::Unique } else { BorrowKind::Shared };
 
     #[inline(always)]
-    fn begin(heap: &'buffer Heap, handle: Handle) -> Result<Held<'buffer, KIND>> {
-        match heap.attachment.begin_fast(handle, Self::KIND, By::Guard) {
+    fn begin(buffer: &'buffer Buffer<'_>) -> Result<Held<'buffer, KIND>> {
+        match buffer.heap.attachment.begin_fast(buffer.handle, Self::KIND, By::Guard) {
             Ok(Begun { pointer, length, own, .. }) => Ok(Held { pointer, length, own }),
-            Err(Miss::Stale) => Err(Error::new(ErrorCode::StaleHandle).about(handle)),
-            Err(Miss::Slow) => match heap.attachment.begin_long(handle, Self::KIND, By::Guard) {
+            Err(Miss::Stale) => Err(Error::new(ErrorCode::StaleHandle).about(buffer.handle)),
+            Err(Miss::Slow) => match begin_long(buffer, Self::KIND) {
                 Ok(Begun { pointer, length, own, .. }) => Ok(Held { pointer, length, own }),
                 Err(error) => Err(error),
             },
@@ -101,6 +101,13 @@ impl<'buffer, const KIND: u8> Held<'buffer, KIND> {
     fn bytes(&self) -> (*mut u8, usize) {
         (self.pointer, self.length)
     }
+}
+
+/// What is read again here need not be kept while a borrow begins the short way.
+#[cold]
+#[inline(never)]
+fn begin_long<'buffer>(buffer: &'buffer Buffer<'_>, kind: BorrowKind) -> Result<Begun<'buffer>> {
+    buffer.heap.attachment.begin_long(buffer.handle, kind, By::Guard)
 }
 
 impl<const KIND: u8> Drop for Held<'_, KIND> {

@@ -304,7 +304,7 @@ fn see_slots(segment: &Segment, uses: &[Use]) -> Result<SeenSlots> {
 fn see_slot(segment: &Segment, uses: &[Use], index: u32, slot: &Slot) -> Result<Option<Option<LiveSlot>>> {
     for _ in 0..64 {
         let (state, owner) = (slot.state.acquire(), slot.owner.acquire());
-        let (offset, length) = (place::offset(slot.place.acquire()), slot.length.acquire() & place::LENGTH);
+        let (offset, length) = (place::offset(slot.place.acquire()), extent::length(slot.length.acquire()));
         let region = control::region(owner);
         let lives = state != 0
             && state & state::FREE == 0

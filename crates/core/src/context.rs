@@ -114,6 +114,8 @@ impl Cached {
 pub(crate) struct Here<'a> {
     pub(crate) index: u32,
     pub(crate) owner: u64,
+    /// The region's control word while it lives and nobody waits for it to be idle.
+    pub(crate) quiet: u64,
     pub(crate) context: &'a Context,
     pub(crate) region: &'a RegionRecord,
 }

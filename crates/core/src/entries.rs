@@ -4,6 +4,7 @@ use std::cell::{Cell, UnsafeCell};
 use std::ptr::NonNull;
 
 use crate::layout::*;
+use crate::sys;
 
 /// A free entry of the ledger: its index, its address, which stays while the attachment lives, and its word.
 #[derive(Clone, Copy)]
@@ -13,124 +14,113 @@ pub(crate) struct FreeEntry<'a> {
     pub(crate) index: u32,
 }
 
-/// The thread's free ledger entries. The last one is kept at hand, and stays so while it is taken: it is the first to
-/// come back.
+/// The thread's free ledger entries. One is at hand, free or in use, as its own word says: to begin a borrow in it is to
+/// take it, and to end that is to put it back. Those that are spent are left out for good.
 pub(crate) struct EntryStack {
-    items: UnsafeCell<Vec<FreeEntry<'static>>>,
-    live: Cell<usize>,
-    /// What is at hand is a copy of the item before this number, with its newer word.
-    at_hand: Cell<usize>,
+    /// Free ones, without the one at hand.
+    others: UnsafeCell<Vec<(NonNull<Entry>, u32)>>,
     entry: Cell<NonNull<Entry>>,
-    word: Cell<u64>,
-    index: Cell<u32>,
+    /// Its index, as the state of a slot under its unique borrow has it.
+    unique: Cell<u64>,
 }
 
-/// No number of an item.
-const NOTHING: usize = usize::MAX;
+/// No entry, and never free.
+#[repr(C, align(8))]
+struct Nothing(UnsafeCell<[u64; 4]>);
+// SAFETY: it is looked at as the atomic words of an entry, and never changed.
+unsafe impl Sync for Nothing {}
+static NOTHING: Nothing = Nothing(UnsafeCell::new([phase::HELD; 4]));
+const _: () = assert!(size_of::<Entry>() == size_of::<Nothing>() && align_of::<Entry>() <= align_of::<Nothing>());
 
 impl EntryStack {
-    pub(crate) fn new() -> EntryStack {
-        EntryStack {
-            items: UnsafeCell::default(),
-            live: Cell::default(),
-            at_hand: Cell::new(NOTHING),
-            entry: Cell::new(NonNull::dangling()),
-            word: Cell::default(),
-            index: Cell::default(),
-        }
+    const NOTHING: NonNull<Entry> = NonNull::from_ref(&NOTHING).cast();
+
+    pub(crate) const fn new() -> EntryStack {
+        EntryStack { others: UnsafeCell::new(Vec::new()), entry: Cell::new(EntryStack::NOTHING), unique: Cell::new(0) }
     }
 
-    /// The entry that `take` takes.
+    /// The entry at hand with its word, whether free or not.
     #[inline(always)]
-    pub(crate) fn top(&self) -> Option<FreeEntry<'_>> {
-        if self.live.get() != self.at_hand.get() && !self.look() {
-            return None;
-        }
-        // SAFETY: what is at hand is an entry of the attachment's segment, whose block this is.
+    pub(crate) fn at_hand(&self) -> (&Entry, u64) {
+        // SAFETY: what is at hand is an entry of the attachment's segment, whose block this is; or `NOTHING`.
         let entry = unsafe { self.entry.get().as_ref() };
-        Some(FreeEntry { entry, word: self.word.get(), index: self.index.get() })
+        // Whoever ended its borrow in another thread released it.
+        (entry, entry.word.acquire())
     }
 
-    /// Has the last item at hand; false if there is none.
+    /// The index of the entry at hand.
+    #[inline(always)]
+    pub(crate) fn index(&self) -> u32 {
+        (self.unique.get() & state::COUNT) as u32
+    }
+
+    /// What makes the state of an idle slot that of one under a unique borrow in the entry at hand.
+    #[inline(always)]
+    pub(crate) fn unique(&self) -> u64 {
+        self.unique.get()
+    }
+
+    /// Has another free entry at hand, with this moment; false if there is none.
     #[cold]
     #[inline(never)]
-    fn look(&self) -> bool {
-        let live = self.live.get();
-        match self.whole(|items| live.checked_sub(1).and_then(|top| items.get(top).copied())) {
-            Some(item) => self.have(live, item),
-            None => return false,
+    pub(crate) fn next(&self) -> bool {
+        while let Some((entry, index)) = self.others(Vec::pop) {
+            self.entry.set(entry);
+            self.unique.set(state::UNIQUE | u64::from(index));
+            let (entry, word) = self.at_hand();
+            if phase::is_free(word) {
+                entry.meta.set_release(meta::new(sys::ticks()));
+                return true;
+            }
         }
-        true
+        false
     }
 
-    fn have(&self, at: usize, item: FreeEntry<'static>) {
-        self.at_hand.set(at);
-        self.entry.set(item.entry.into());
-        self.word.set(item.word);
-        self.index.set(item.index);
-    }
-
-    /// The vector, with what is at hand written back.
-    fn whole<T>(&self, with: impl FnOnce(&mut Vec<FreeEntry<'static>>) -> T) -> T {
+    fn others<T>(&self, with: impl FnOnce(&mut Vec<(NonNull<Entry>, u32)>) -> T) -> T {
         // SAFETY: the stack is one thread's, and no reference to the vector leaves this function.
-        let items = unsafe { &mut *self.items.get() };
-        if let Some(item) = self.at_hand.get().checked_sub(1).and_then(|at| items.get_mut(at)) {
-            item.word = self.word.get();
-        }
-        with(items)
+        with(unsafe { &mut *self.others.get() })
     }
 
-    /// Takes what `top` gave.
-    #[inline(always)]
-    pub(crate) fn take(&self) {
-        self.live.set(self.live.get() - 1);
-    }
-
-    /// Takes an entry; those that are spent are left out for good.
+    /// A free entry, for a borrow that begins before anything else is asked for.
     pub(crate) fn pop(&self) -> Option<FreeEntry<'_>> {
         loop {
-            let top = self.top()?;
-            self.take();
-            if !phase::is_spent(top.word) {
-                return Some(top);
+            let (entry, word) = self.at_hand();
+            if phase::is_free(word) {
+                return Some(FreeEntry { entry, word, index: self.index() });
+            }
+            if !self.next() {
+                return None;
             }
         }
     }
 
-    /// Puts back what was taken last and is at hand still, with the word that it is about to have; false if it is not.
+    /// Whether this entry is at hand, so that it is put back by its word alone.
     #[inline(always)]
-    pub(crate) fn put_back(&self, entry: &Entry, word: u64) -> bool {
-        let at_hand = self.entry.get() == NonNull::from(entry);
-        if at_hand {
-            self.word.set(word);
-            self.live.set(self.live.get() + 1);
+    pub(crate) fn is_at_hand(&self, entry: &Entry) -> bool {
+        self.entry.get() == NonNull::from(entry)
+    }
+
+    /// Puts a free entry of this thread on the stack, clear of what an unfinished begin has left in its word.
+    pub(crate) fn push(&self, index: u32, entry: &Entry) {
+        let word = entry.word.relaxed();
+        if phase::is_spent(word) {
+            return;
         }
-        at_hand
+        if !phase::is_free(word) {
+            entry.word.set_release(phase::free(word));
+        }
+        if !self.is_at_hand(entry) {
+            self.others(|others| others.push((NonNull::from(entry), index)));
+        }
     }
 
-    /// Puts a free entry on the stack, with the word that it has or is about to have.
-    pub(crate) fn push(&self, index: u32, entry: &Entry, word: u64) {
-        let live = self.live.get();
-        // SAFETY: entries stay while the attachment lives, whose block this is.
-        let item = FreeEntry { entry: unsafe { &*std::ptr::from_ref(entry) }, word: phase::free(word), index };
-        self.whole(|items| {
-            items.truncate(live);
-            items.push(item);
-        });
-        self.live.set(live + 1);
-        self.have(live + 1, item);
-    }
-
-    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.live.get() == 0
+        self.pop().is_none()
     }
 
     pub(crate) fn clear(&self) {
-        self.live.set(0);
-        self.at_hand.set(NOTHING);
-        self.entry.set(NonNull::dangling());
-        drop(self.whole(std::mem::take));
+        self.entry.set(EntryStack::NOTHING);
+        drop(self.others(std::mem::take));
     }
 }
 
@@ -140,64 +130,77 @@ mod tests {
     use crate::sync::Word;
 
     const GENERATION: u64 = 1 << 24;
+    const SPENT: u64 = !(GENERATION - 1) - 15 * GENERATION;
 
-    fn entries() -> [Entry; 3] {
-        std::array::from_fn(|_| Entry {
-            word: Word::new(0),
-            handle: Word::new(0),
-            owner: Word::new(0),
-            meta: Word::new(0),
-        })
+    fn entries(words: [u64; 3]) -> [Entry; 3] {
+        words.map(|word| Entry { word: Word::new(word), handle: Word::new(0), owner: Word::new(0), meta: Word::new(0) })
     }
 
-    fn pop(stack: &EntryStack) -> Option<(u32, u64)> {
-        stack.pop().map(|free| (free.index, free.word))
+    fn begin(stack: &EntryStack) -> Option<(u32, u64)> {
+        let FreeEntry { entry, word, index } = stack.pop()?;
+        entry.word.set_release(phase::begun(word, 0, 1));
+        Some((index, word))
     }
 
-    #[test]
-    fn every_entry_comes_back_with_its_newest_word_in_whatever_order_it_went() {
-        let entries = entries();
-        for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
-            let stack = EntryStack::new();
-            (0..3).for_each(|at| stack.push(at, &entries[at as usize], GENERATION));
-            let taken: Vec<u32> = (0..3).map(|_| pop(&stack).expect("three of them").0).collect();
-            assert_eq!((taken.as_slice(), pop(&stack)), ([2, 1, 0].as_slice(), None));
-            for at in order {
-                let word = (u64::from(at) + 2) * GENERATION;
-                if !stack.put_back(&entries[at as usize], word) {
-                    stack.push(at, &entries[at as usize], word);
-                }
-            }
-            let mut back: Vec<(u32, u64)> = (0..3).map(|_| pop(&stack).expect("three of them")).collect();
-            assert_eq!((back[0].0, pop(&stack)), (order[2], None));
-            back.sort_unstable();
-            assert_eq!(back, [(0, 2 * GENERATION), (1, 3 * GENERATION), (2, 4 * GENERATION)], "{order:?}");
+    fn end(stack: &EntryStack, index: u32, entry: &Entry) {
+        entry.word.set_release(phase::freed(entry.word.relaxed()));
+        if !stack.is_at_hand(entry) {
+            stack.push(index, entry);
         }
     }
 
     #[test]
-    fn what_was_taken_last_is_put_back_and_nothing_else() {
-        let entries = entries();
+    fn every_entry_comes_back_with_its_newest_word_in_whatever_order_it_went() {
+        for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+            let entries = entries([GENERATION; 3]);
+            let stack = EntryStack::new();
+            (0..3).for_each(|at| stack.push(at, &entries[at as usize]));
+            for round in 1..4 {
+                let mut taken: Vec<_> = (0..3).map(|_| begin(&stack).expect("three of them")).collect();
+                taken.sort_unstable();
+                assert_eq!(
+                    (taken.as_slice(), begin(&stack)),
+                    ([0, 1, 2].map(|at| (at, round * GENERATION)).as_slice(), None)
+                );
+                assert!(stack.is_empty());
+                order.iter().for_each(|at| end(&stack, *at, &entries[*at as usize]));
+            }
+        }
+    }
+
+    #[test]
+    fn the_one_at_hand_is_used_again_once_another_thread_has_ended_it() {
+        let entries = entries([GENERATION; 3]);
         let stack = EntryStack::new();
-        stack.push(0, &entries[0], GENERATION);
-        stack.push(1, &entries[1], GENERATION);
-        assert_eq!(stack.top().map(|free| free.index), Some(1));
-        stack.take();
-        assert!(!stack.put_back(&entries[0], 9 * GENERATION));
-        assert!(stack.put_back(&entries[1], 5 * GENERATION));
-        assert_eq!(
-            (pop(&stack), pop(&stack), stack.is_empty()),
-            (Some((1, 5 * GENERATION)), Some((0, GENERATION)), true)
-        );
+        stack.push(7, &entries[0]);
+        assert_eq!((begin(&stack), begin(&stack)), (Some((7, GENERATION)), None));
+        entries[0].word.set_release(phase::freed(entries[0].word.relaxed()));
+        assert_eq!(begin(&stack), Some((7, 2 * GENERATION)));
+        // Found by a search as well, it is there once.
+        entries[0].word.set_release(phase::freed(entries[0].word.relaxed()));
+        stack.push(7, &entries[0]);
+        assert_eq!((begin(&stack), begin(&stack)), (Some((7, 3 * GENERATION)), None));
+    }
+
+    #[test]
+    fn what_an_unfinished_begin_has_left_in_a_word_is_cleared() {
+        let entries = entries([GENERATION | 0x5a00; 3]);
+        let stack = EntryStack::new();
+        stack.push(0, &entries[0]);
+        assert_eq!(begin(&stack), Some((0, GENERATION)));
     }
 
     #[test]
     fn spent_entry_is_given_to_nobody() {
-        let entries = entries();
+        let entries = entries([GENERATION, SPENT, SPENT - GENERATION]);
         let stack = EntryStack::new();
-        let spent = !(GENERATION - 1);
-        stack.push(0, &entries[0], GENERATION);
-        stack.push(1, &entries[1], spent);
-        assert_eq!((pop(&stack), pop(&stack)), (Some((0, GENERATION)), None));
+        (0..3).for_each(|at| stack.push(at, &entries[at as usize]));
+        assert_eq!((begin(&stack), begin(&stack)), (Some((2, SPENT - GENERATION)), Some((0, GENERATION))));
+        // That was the last borrow in it, whoever ends it.
+        entries[2].word.set_release(phase::freed(entries[2].word.relaxed()));
+        stack.push(2, &entries[2]);
+        assert!(phase::of(entries[2].word.relaxed()) == phase::FREE && stack.is_empty());
+        end(&stack, 0, &entries[0]);
+        assert_eq!((begin(&stack), begin(&stack)), (Some((0, 2 * GENERATION)), None));
     }
 }

@@ -8,7 +8,6 @@
 use crate::attachment::Attachment;
 use crate::borrow::{By, easy_step, exchange};
 use crate::context::{busy, is_long, push_slot};
-use crate::entries::FreeEntry;
 use crate::error::Result;
 use crate::fault::{Fault, planted};
 use crate::handle::{Handle, Token};
@@ -37,7 +36,7 @@ pub(crate) struct Own<'a> {
     slot: &'a Slot,
     /// The entry's word.
     word: u64,
-    /// What the exchange left in the slot's state.
+    /// What the exchange left in the slot's state; what it found there, for a unique borrow.
     state: u64,
 }
 
@@ -96,9 +95,9 @@ impl Attachment {
     pub(crate) fn begin_fast(&self, handle: Handle, kind: BorrowKind, by: By) -> std::result::Result<Begun<'_>, Miss> {
         let op = self.tcb_fast().ok_or(Miss::Slow)?;
         let tcb = op.tcb();
-        let slot = self.slot_near(tcb, handle.to_bits() as u32).ok_or(Miss::Slow)?;
+        let slot = tcb.slot_still(handle.to_bits() as u32).ok_or(Miss::Slow)?;
         let state = slot.state.relaxed();
-        let Some(mut next) = easy_step(state, handle.generation(), kind) else {
+        let Some(shared) = easy_step(state, handle, kind) else {
             if state::generation(state) == handle.generation() && state & state::FREE == 0 {
                 return Err(Miss::Slow);
             }
@@ -107,45 +106,41 @@ impl Attachment {
         };
         // Before the exchange: pairs with the release of `owner` by an allocation.
         let owner = slot.owner.acquire();
-        let here = tcb.here(owner).ok_or(Miss::Slow)?;
-        if !control::lives(here.region.control.acquire(), owner) {
+        let here = tcb.here_still(owner).ok_or(Miss::Slow)?;
+        if here.region.control.acquire() != here.quiet {
             return Err(Miss::Slow);
         }
-        let FreeEntry { entry, word: free, index } = tcb.free_entries.top().ok_or(Miss::Slow)?;
-        let since = match by.lasts() {
-            true if phase::is_spent(free) => return Err(Miss::Slow),
-            true => sys::ticks(),
-            false => tcb.recent_tick(free).ok_or(Miss::Slow)?,
-        };
+        let (entry, free) = tcb.free_entries.at_hand();
+        if !phase::is_free(free) {
+            return Err(Miss::Slow);
+        }
+        if by.lasts() {
+            entry.meta.set_release(meta::new(sys::ticks()));
+        }
         let word = phase::begun(free, tcb.mark, kind as u64 | by.mark());
         entry.handle.set_release(handle.to_bits());
         entry.owner.set_release(owner);
-        entry.meta.set_release(handle.to_bits() << 32 | u64::from(since));
         entry.word.set_release(word);
-        if kind == BorrowKind::Unique {
-            next |= u64::from(index);
-        }
+        let next = if kind == BorrowKind::Unique { state | tcb.free_entries.unique() } else { shared };
         if exchange(slot, state, next).is_err() {
-            entry.word.set_release(free);
+            entry.word.set_release(phase::free(word));
             return Err(Miss::Slow);
         }
-        tcb.free_entries.take();
-        let (owner, region) = match planted(Fault::OwnerLate) {
-            true => {
-                let owner = slot.owner.acquire();
-                (owner, self.segment.get(control::region(owner)).ok_or(Miss::Slow)?)
-            }
-            false => (owner, here.region),
-        };
+        // What follows is read again from the thread's block: kept over the exchange it would be written to the stack.
+        let (here, home) = (tcb.here_last(owner), tcb.home());
         // Pairs with the closer's change of control and its fence: one of us sees the other.
-        if !control::lives(region.control.acquire(), owner) {
-            self.began_in_vain(tcb, index, false);
+        let lives = match planted(Fault::OwnerLate) {
+            true => home.lives(slot.owner.acquire()),
+            false => here.region.control.acquire() == here.quiet,
+        };
+        if !lives {
+            home.began_in_vain(tcb, false);
             return Err(Miss::Slow);
         }
         // Written before the release of `state` that the exchange acquired.
-        let (place, length) = (slot.place.relaxed(), slot.length.relaxed() & place::LENGTH);
-        let Some(pointer) = self.segment.bytes(place::offset(place), length) else {
-            self.began_in_vain(tcb, index, true);
+        let (place, length) = (slot.place.relaxed(), extent::length(slot.length.relaxed()));
+        let Some(pointer) = home.segment.bytes(place::offset(place), length) else {
+            home.began_in_vain(tcb, true);
             return Err(Miss::Slow);
         };
         let word = phase::held(word);
@@ -155,30 +150,39 @@ impl Attachment {
         if by == By::View {
             context.counters[counter::VIEWS].count(1);
         }
-        let own = Own { tcb, entry, slot, word, state: next };
-        Ok(Begun { pointer: pointer.as_ptr(), length: length as usize, index, own })
+        let own = Own { tcb, entry, slot, word, state: if kind == BorrowKind::Unique { state } else { next } };
+        Ok(Begun { pointer: pointer.as_ptr(), length: length as usize, index: tcb.free_entries.index(), own })
     }
 
-    /// What ends a borrow that began the long way in this thread.
+    /// Begins a borrow after a miss: the same way, if all that was not at hand is so now, or the long way.
     #[cold]
     #[inline(never)]
     pub(crate) fn begin_long(&self, handle: Handle, kind: BorrowKind, by: By) -> Result<Begun<'_>> {
+        if self.come_near(handle)
+            && let Ok(begun) = self.begin_fast(handle, kind, by)
+        {
+            return Ok(begun);
+        }
         let RawBorrow { token, pointer, length, .. } = self.borrow_slow(handle, kind, by)?;
         let tcb = self.tcb()?.tcb();
         let entry = self.segment.record::<Entry>(token.index())?;
         let slot = self.segment.record::<Slot>(handle.index())?;
         let word = entry.word.relaxed();
         // For an end by exchange a state without any mark, or one that no slot has.
-        let state = slot.state.relaxed();
-        let plain = kind == BorrowKind::Unique || is_counted(state);
-        let own = Own { tcb, entry, slot, word, state: if plain { state } else { u64::MAX } };
+        let state = match slot.state.relaxed() {
+            state if kind == BorrowKind::Unique => state::of(state::generation(state)),
+            state if is_counted(state) => state,
+            _ => u64::MAX,
+        };
+        let own = Own { tcb, entry, slot, word, state };
         Ok(Begun { pointer, length, index: token.index(), own })
     }
 
     /// Takes a begin back: its region does not live any more, or its bytes are not in the segment.
     #[cold]
     #[inline(never)]
-    fn began_in_vain(&self, tcb: &Tcb, index: u32, lives: bool) {
+    fn began_in_vain(&self, tcb: &Tcb, lives: bool) {
+        let index = tcb.free_entries.index();
         let Some(entry) = self.segment.get::<Entry>(index) else { return };
         let (word, handle) = (entry.word.relaxed(), Handle::from_bits(entry.handle.relaxed()));
         let slot = self.segment.get::<Slot>(handle.index());
@@ -205,7 +209,9 @@ impl Attachment {
     /// Ends a held borrow of this thread by its entry alone.
     #[inline]
     pub(crate) fn end_own(&self, tcb: &Tcb, entry: &Entry, word: u64) -> bool {
-        let Some(slot) = self.slot_near(tcb, (entry.meta.relaxed() >> 32) as u32) else { return false };
+        let Some(slot) = self.slot_near(tcb, meta::slot(entry.meta.relaxed(), entry.handle.relaxed())) else {
+            return false;
+        };
         if tcb.here(entry.owner.relaxed()).is_none() {
             return false;
         }
@@ -229,11 +235,11 @@ impl Attachment {
     pub(crate) fn free_fast(&self, handle: Handle) -> Option<Freed> {
         let op = self.tcb_fast()?;
         let tcb = op.tcb();
-        let slot = self.slot_near(tcb, handle.to_bits() as u32)?;
+        let slot = tcb.slot_still(handle.to_bits() as u32)?;
         let state = slot.state.relaxed();
         let free = state::generation(state) == handle.generation() && state & !state::LASTING & 0xffff_ffff == 0;
         let owner = slot.owner.acquire();
-        let here = tcb.here(owner)?;
+        let here = tcb.here_still(owner)?;
         let class = place::class(slot.place.relaxed());
         if !free || class >= CLASS_LARGE {
             return None;
@@ -248,7 +254,7 @@ impl Attachment {
         let mut depth = 0;
         if won {
             context.counters[counter::FREES].count(1);
-            context.counters[counter::BYTES_FREED].count(slot.length.relaxed() & place::LENGTH);
+            context.counters[counter::BYTES_FREED].count(extent::length(slot.length.relaxed()));
             let seed = self.segment.identity.seed;
             depth = push_slot(context, class, (handle.index(), slot), seed, |first| self.slot_near(tcb, first));
         }
@@ -272,7 +278,7 @@ fn end_held(own: &Own<'_>, kind: BorrowKind) -> Done {
     entry.word.set_release(phase::ending(word));
     if kind == BorrowKind::Unique {
         // Nobody else may change the word of a slot under a unique borrow.
-        slot.state.set_release(state::of(state::generation(state)));
+        slot.state.set_release(state);
         sync::light(tcb.home().segment.cheap);
     } else if slot.state.cas_full_or(Fault::EndByStore, state, state - 1).is_err() {
         // It is what it was after the begin, if nobody else borrows: no load before the exchange.
@@ -284,7 +290,9 @@ fn end_held(own: &Own<'_>, kind: BorrowKind) -> Done {
     }
     here.context.counters[counter::ENDED].count(1);
     let ended = phase::ended(word);
-    if !tcb.free_entries.put_back(entry, ended) {
+    // The moment of the next borrows in the entry is read at every sixteenth end, since the clock costs a third of a
+    // borrow. One of these is the last that the entry has.
+    if phase::generation(ended).is_multiple_of(16) || !tcb.free_entries.is_at_hand(entry) {
         return Done::Counted;
     }
     entry.word.set_release(ended);
@@ -295,6 +303,9 @@ fn end_held(own: &Own<'_>, kind: BorrowKind) -> Done {
 #[cold]
 #[inline(never)]
 fn end_rest(tcb: &Tcb, entry: &Entry, word: u64, done: Done) {
+    if tcb.is_wiped() {
+        return;
+    }
     let home = tcb.home();
     let token = token_of(tcb, entry, word);
     if done == Done::Nothing {
@@ -303,7 +314,7 @@ fn end_rest(tcb: &Tcb, entry: &Entry, word: u64, done: Done) {
     let _op = home.tcb_for_end();
     let (owner, handle) = (entry.owner.relaxed(), Handle::from_bits(entry.handle.relaxed()));
     if done == Done::Marked
-        && let Some(slot) = home.segment.get::<Slot>((entry.meta.relaxed() >> 32) as u32)
+        && let Some(slot) = home.segment.get::<Slot>(meta::slot(entry.meta.relaxed(), entry.handle.relaxed()))
     {
         home.undo(slot, entry, word, handle.generation(), BorrowKind::Shared);
     }

@@ -134,7 +134,7 @@ fn buffer_info(segment: &Segment, index: u32, slot: &Slot) -> Option<BufferInfo>
     let info = BufferInfo {
         handle: Handle::buffer(index, state::generation(state)),
         region: Handle::region(control::region(owner), record.born.acquire() as u32),
-        length: slot.length.relaxed() & place::LENGTH,
+        length: extent::length(slot.length.relaxed()),
         offset: place::offset(slot.place.relaxed()),
         shared: if unique { 0 } else { (state & state::COUNT) as u32 },
         unique,

@@ -5,7 +5,6 @@ use crate::alloc::Request;
 use crate::attachment::Attachment;
 use crate::chunks::{new_chunk, pending, release_chunk, take_block, take_spare_exact};
 use crate::context::{Here, busy, head_of, is_long, set_head_in, take_shared};
-use crate::entries::FreeEntry;
 use crate::error::Result;
 use crate::fault::Fault;
 use crate::handle::Handle;
@@ -54,12 +53,11 @@ impl Attachment {
     #[cold]
     pub(crate) fn alloc_large(&self, tcb: &Tcb, here: &Here<'_>, request: Request) -> Result<Option<Handle>> {
         let segment = &self.segment;
-        let Here { index: at, owner, context, region } = *here;
+        let Here { index: at, owner, context, region, .. } = *here;
         let region_index = control::region(owner);
         let count = request.length.div_ceil(GRANULE);
         if request.zero && tcb.free_entries.is_empty() {
-            let FreeEntry { index, entry, word } = self.take_entry(tcb)?;
-            tcb.free_entries.push(index, entry, word);
+            self.take_entry(tcb)?;
         }
         let moved = || !control::lives(region.control.acquire(), owner) || context.owner.relaxed() != owner;
         let mut locked = Locked::take(self)?;
@@ -112,7 +110,7 @@ impl Attachment {
         }
         change.set(&slot.place, place::new(CLASS_LARGE, run.first * GRANULE));
         change.set(&slot.owner, owner);
-        change.set(&slot.length, u64::from(chunk_index + 1) << 40 | request.length);
+        change.set(&slot.length, extent::in_chunk(request.length, chunk_index));
         for (counter, n) in [(counter::ALLOCATIONS, 1), (counter::BYTES_ALLOCATED, request.length)] {
             let counter = &context.counters[counter];
             change.set(counter, change.get(counter).wrapping_add(n));
@@ -175,11 +173,10 @@ fn give_back(
     (index, slot): (u32, &Slot),
 ) -> Result<u64> {
     let context = segment.record::<Context>(at)?;
-    let chunk = (slot.length.relaxed() >> 40)
-        .checked_sub(1)
+    let chunk = extent::chunk(slot.length.relaxed())
         .ok_or_else(|| corrupt(format!("slot {index} is large and has no chunk")))?;
-    release_chunk(change, segment, region, control::region(slot.owner.relaxed()), chunk as u32)?;
-    for (counter, n) in [(counter::FREES, 1), (counter::BYTES_FREED, slot.length.relaxed() & place::LENGTH)] {
+    release_chunk(change, segment, region, control::region(slot.owner.relaxed()), chunk)?;
+    for (counter, n) in [(counter::FREES, 1), (counter::BYTES_FREED, extent::length(slot.length.relaxed()))] {
         let counter = &context.counters[counter];
         change.set(counter, change.get(counter).wrapping_add(n));
     }
@@ -216,12 +213,12 @@ pub(crate) fn free_unfinished(locked: &Locked<'_>, entry: u32, index: u32, slot:
     }
     let class = place::class(slot.place.relaxed()).min(CLASS_LARGE);
     let mut change = locked.change();
-    let bytes = slot.length.relaxed() & place::LENGTH;
+    let bytes = extent::length(slot.length.relaxed());
     change.set(&region.dropped, change.get(&region.dropped).wrapping_add(1));
     change.set(&region.dropped_bytes, change.get(&region.dropped_bytes).wrapping_add(bytes));
     if class == CLASS_LARGE {
-        let chunk = (slot.length.relaxed() >> 40).saturating_sub(1);
-        release_chunk(&mut change, segment, region, control::region(owner), chunk as u32)?;
+        let chunk = extent::chunk(slot.length.relaxed()).unwrap_or(0);
+        release_chunk(&mut change, segment, region, control::region(owner), chunk)?;
     }
     if state::next_generation(state, segment.identity.seed, index).is_some() {
         let head = head_of(&change, &region.shared[class / 2], class);

@@ -3,7 +3,7 @@
 //!
 //! Indices that may be absent are stored plus one, so that a record of zeros is an empty one.
 
-pub(crate) use crate::packing::{class, control, mix, phase, place, state, tick};
+pub(crate) use crate::packing::{class, control, extent, meta, mix, phase, place, state, tick};
 use crate::sync::{Half, Word};
 
 /// The unit in which address space is handed out.
@@ -348,7 +348,7 @@ pub(crate) struct Entry {
     pub(crate) handle: Word,
     /// Copy of the slot's owner word.
     pub(crate) owner: Word,
-    /// {root slot 32 | since 32, a tick}.
+    /// {slot 32, as it differs from the index of the handle | since 32, a tick}.
     pub(crate) meta: Word,
 }
 
@@ -431,9 +431,9 @@ pub(crate) struct Slot {
     pub(crate) state: Word,
     /// {epoch 44 | region 20}.
     pub(crate) owner: Word,
-    /// {class 8 | flags 8 | offset 48}.
+    /// {offset 48 | flags 8 | class 8}.
     pub(crate) place: Word,
-    /// {chunk plus one 24 | length 40}; of a free slot {depth 32 | next plus one 32}.
+    /// {length 40 | chunk plus one 24}; of a free slot {depth 32 | next plus one 32}.
     pub(crate) length: Word,
 }
 

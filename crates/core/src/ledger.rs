@@ -40,7 +40,7 @@ pub(crate) fn read(entry: &Entry, index: u32, record: u32, attachment: u16) -> O
         }
         let (handle, owner, meta) = (entry.handle.acquire(), entry.owner.acquire(), entry.meta.acquire());
         if entry.word.acquire() == word {
-            let (slot, since) = ((meta >> 32) as u32, meta as u32);
+            let (slot, since) = (meta::slot(meta, handle), meta::since(meta));
             return Some(Seen {
                 index,
                 word,

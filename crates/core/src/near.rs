@@ -12,14 +12,18 @@ use crate::threads::Tcb;
 
 const EXTENT: u32 = 1 << Table::Slots.shift();
 
+/// No index is near it.
+const NO_EXTENT: u64 = 1 << 63;
+
 /// Of one thread and one attachment, whose records the addresses are of.
 pub(crate) struct Near {
-    /// The number and the address of an extent of slots.
-    extent: Cell<u32>,
+    /// The first index and the address of an extent of slots.
+    first: Cell<u64>,
     slots: Cell<NonNull<Slot>>,
     /// The region: what `Cached` has of it.
     handle: Cell<u64>,
     owner: Cell<u64>,
+    quiet: Cell<u64>,
     index: Cell<u32>,
     context: Cell<NonNull<Context>>,
     region: Cell<NonNull<RegionRecord>>,
@@ -28,10 +32,11 @@ pub(crate) struct Near {
 impl Near {
     pub(crate) const fn new() -> Near {
         Near {
-            extent: Cell::new(u32::MAX),
+            first: Cell::new(NO_EXTENT),
             slots: Cell::new(NonNull::dangling()),
             handle: Cell::new(Cached::NONE.handle),
             owner: Cell::new(Cached::NONE.owner),
+            quiet: Cell::new(u64::MAX),
             index: Cell::new(0),
             context: Cell::new(Cached::NONE.context),
             region: Cell::new(Cached::NONE.region),
@@ -41,7 +46,8 @@ impl Near {
     fn have(&self, region: Cached) {
         let Cached { handle, owner, index, context, region } = region;
         self.handle.set(handle);
-        self.owner.set(owner);
+        self.owner.set(if owner == 0 { Cached::NONE.owner } else { owner });
+        self.quiet.set(if owner == Cached::NONE.owner { u64::MAX } else { control::quiet(owner) });
         self.index.set(index);
         self.context.set(context);
         self.region.set(region);
@@ -55,7 +61,7 @@ impl Near {
     fn here(&self, owner: u64) -> Here<'_> {
         // SAFETY: records of the attachment's segment, which are atomic words and stay while it lives; or `NOWHERE`.
         let (context, region) = unsafe { (self.context.get().as_ref(), self.region.get().as_ref()) };
-        Here { index: self.index.get(), owner, context, region }
+        Here { index: self.index.get(), owner, quiet: self.quiet.get(), context, region }
     }
 }
 
@@ -63,27 +69,47 @@ impl Attachment {
     /// The slot of this index.
     #[inline(always)]
     pub(crate) fn slot_near<'a>(&'a self, tcb: &'a Tcb, index: u32) -> Option<&'a Slot> {
-        let near = &tcb.near;
-        if index / EXTENT != near.extent.get() && !self.come_near(near, index) {
-            return None;
+        match tcb.slot_still(index) {
+            Some(slot) => Some(slot),
+            None => self.slot_again(tcb, index),
         }
-        // SAFETY: `come_near` found the address of this extent of this attachment; it has so many slots, which are atomic
-        // words, and extents never move.
-        Some(unsafe { near.slots.get().add((index % EXTENT) as usize).as_ref() })
     }
 
     #[cold]
     #[inline(never)]
-    fn come_near(&self, near: &Near, index: u32) -> bool {
-        let Some(slot) = self.segment.get::<Slot>(index) else { return false };
-        near.extent.set(index / EXTENT);
+    fn slot_again<'a>(&'a self, tcb: &Tcb, index: u32) -> Option<&'a Slot> {
+        let slot = self.segment.get::<Slot>(index)?;
+        tcb.near.first.set(u64::from(index / EXTENT * EXTENT));
         // SAFETY: the slot is the one of this index, so as many slots of its extent lie before it.
-        near.slots.set(unsafe { NonNull::from(slot).sub((index % EXTENT) as usize) });
-        true
+        tcb.near.slots.set(unsafe { NonNull::from(slot).sub((index % EXTENT) as usize) });
+        Some(slot)
+    }
+
+    /// After a miss: has the slot of this handle, its region and a free entry at hand, if they are what was not.
+    pub(crate) fn come_near(&self, handle: Handle) -> bool {
+        let Some(op) = self.tcb_fast() else { return false };
+        let tcb = op.tcb();
+        let was_near = tcb.slot_still(handle.index()).is_some();
+        let Some(slot) = self.slot_near(tcb, handle.index()) else { return false };
+        let owner = slot.owner.acquire();
+        let was_near = was_near && tcb.here_still(owner).is_some() && phase::is_free(tcb.free_entries.at_hand().1);
+        !was_near && tcb.here(owner).is_some() && tcb.free_entries.pop().is_some()
     }
 }
 
 impl Tcb {
+    /// The slot of this index, if it is near the one that it used last.
+    #[inline(always)]
+    pub(crate) fn slot_still(&self, index: u32) -> Option<&Slot> {
+        let place = u64::from(index).wrapping_sub(self.near.first.get());
+        if place >= u64::from(EXTENT) {
+            return None;
+        }
+        // SAFETY: `slot_again` found the address of this extent of this attachment; it has so many slots, which are
+        // atomic words, and extents never move.
+        Some(unsafe { self.near.slots.get().add(place as usize).as_ref() })
+    }
+
     /// The thread's context of the region of this owner, if it used that lately.
     #[inline(always)]
     pub(crate) fn here(&self, owner: u64) -> Option<Here<'_>> {
@@ -97,6 +123,12 @@ impl Tcb {
     #[inline(always)]
     pub(crate) fn here_still(&self, owner: u64) -> Option<Here<'_>> {
         (self.near.owner.get() == owner).then(|| self.near.here(owner))
+    }
+
+    /// The same, where `here` has just found it.
+    #[inline(always)]
+    pub(crate) fn here_last(&self, owner: u64) -> Here<'_> {
+        self.near.here(owner)
     }
 
     /// The same for the region of this handle.

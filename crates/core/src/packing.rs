@@ -107,6 +107,12 @@ pub(crate) mod control {
     pub(crate) fn lives(word: u64, owner: u64) -> bool {
         word & !WAITED == owner & !LOW
     }
+
+    /// The control word of a region of this owner that lives, while nobody waits for it to be idle.
+    #[inline]
+    pub(crate) fn quiet(owner: u64) -> u64 {
+        owner & !LOW
+    }
 }
 
 /// The word of a ledger entry.
@@ -139,6 +145,12 @@ pub(crate) mod phase {
     #[inline]
     pub(crate) fn free(word: u64) -> u64 {
         word & !LOW
+    }
+
+    /// Whether an entry is free for use: nothing is left in its word.
+    #[inline]
+    pub(crate) fn is_free(word: u64) -> bool {
+        word & LOW == FREE
     }
 
     /// A free entry's word once a borrow begins in it.
@@ -206,7 +218,16 @@ pub(crate) mod phase {
         word >> 24
     }
 
-    /// The entry's next life: free, one generation on.
+    /// What stays in the word of an entry that is free but spent.
+    const SPENT: u64 = 1 << 8;
+
+    /// The word of an entry whose borrow has ended; one that is spent is not free to be used again (K2).
+    pub(crate) fn freed(word: u64) -> u64 {
+        let ended = ended(word);
+        if is_spent(ended) { ended | SPENT } else { ended }
+    }
+
+    /// The entry's next life, if it is not spent: free, one generation on.
     #[inline]
     pub(crate) fn ended(word: u64) -> u64 {
         (word | LOW).wrapping_add(1)
@@ -235,22 +256,62 @@ pub(crate) mod tick {
 
 /// Packing of a slot's place and length.
 pub(crate) mod place {
-    pub(crate) const OFFSET: u64 = (1 << 48) - 1;
-    pub(crate) const LENGTH: u64 = (1 << 40) - 1;
-
     #[inline]
     pub(crate) fn new(class: usize, offset: u64) -> u64 {
-        (class as u64) << 56 | offset & OFFSET
+        offset << 16 | class as u64
     }
 
     #[inline]
     pub(crate) fn class(word: u64) -> usize {
-        (word >> 56) as usize
+        word as u8 as usize
     }
 
     #[inline]
     pub(crate) fn offset(word: u64) -> u64 {
-        word & OFFSET
+        word >> 16
+    }
+}
+
+/// The length word of a slot that is not free.
+pub(crate) mod extent {
+    #[inline]
+    pub(crate) fn new(length: u64) -> u64 {
+        length << 24
+    }
+
+    /// The same for a buffer that has a chunk of its own.
+    pub(crate) fn in_chunk(length: u64, chunk: u32) -> u64 {
+        new(length) | u64::from(chunk) + 1
+    }
+
+    #[inline]
+    pub(crate) fn length(word: u64) -> u64 {
+        word >> 24
+    }
+
+    /// The chunk of its own that a buffer has.
+    pub(crate) fn chunk(word: u64) -> Option<u32> {
+        (word as u32 & 0xff_ffff).checked_sub(1)
+    }
+}
+
+/// The last word of an entry: since when, and the slot, where it is not the one that the handle names.
+pub(crate) mod meta {
+    /// Of a borrow by a handle that names the slot.
+    #[inline]
+    pub(crate) fn new(since: u32) -> u64 {
+        u64::from(since)
+    }
+
+    #[inline]
+    pub(crate) fn since(word: u64) -> u32 {
+        word as u32
+    }
+
+    /// The slot of the entry with this handle.
+    #[inline]
+    pub(crate) fn slot(word: u64, handle: u64) -> u32 {
+        (word >> 32) as u32 ^ handle as u32
     }
 }
 

@@ -176,7 +176,7 @@ fn end_for_the_dead(locked: &Locked<'_>, seen: &ledger::Seen) -> Result<()> {
         let ended = &segment.header().totals[runtime as usize % RUNTIMES][counter::ENDED];
         ended.set_release(ended.relaxed().wrapping_add(1));
     }
-    entry.word.set_release(phase::ended(seen.word));
+    entry.word.set_release(phase::freed(seen.word));
     let region = segment.record::<RegionRecord>(control::region(seen.owner))?;
     if region.control.acquire() & control::WAITED != 0 {
         arena::wake_waiters(region);

@@ -45,6 +45,9 @@ pub(crate) struct Flag(Own);
 #[derive(Default)]
 pub(crate) struct Mark(Own);
 
+/// Where a thread's block stands; zeros, which a fork leaves of it, are `GONE`.
+pub(crate) struct Standing(Own);
+
 /// As [`Mark`], for threads that have none of their own: any of them raises it.
 #[derive(Default)]
 pub(crate) struct Strays(Own);
@@ -79,6 +82,32 @@ impl Mark {
 
     pub(crate) fn is_up(&self) -> bool {
         self.0.load(Ordering::Acquire) != 0
+    }
+}
+
+impl Standing {
+    const GONE: u32 = 0;
+    const HERE: u32 = 1;
+    const LEAVING: u32 = 2;
+
+    /// Of a block in this process; of an attachment that is being left or not.
+    pub(crate) fn new(leaving: bool) -> Standing {
+        Standing(Own::new(if leaving { Standing::LEAVING } else { Standing::HERE }))
+    }
+
+    /// Says to the block's thread whether its attachment is being left; looked at between [`Mark::raise`] and the work.
+    pub(crate) fn leave(&self, leaving: bool) {
+        self.0.store(if leaving { Standing::LEAVING } else { Standing::HERE }, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn is_here(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == Standing::HERE
+    }
+
+    #[inline]
+    pub(crate) fn is_gone(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == Standing::GONE
     }
 }
 

@@ -17,16 +17,16 @@ use crate::near::Near;
 use crate::pages;
 use crate::process::PerProcess;
 use crate::segment::corrupt;
-use crate::sync::{self, Mark, Mutex, Patience, Word};
+use crate::sync::{self, Mark, Mutex, Patience, Standing, Word};
 use crate::sys;
 
 /// Regions whose context a thread finds without a search.
 const CACHE: usize = 32;
 
-/// The thread control block. It lies on memory that a fork wipes: `alive` is 0 in a child. All of it but the mark is
-/// its thread's alone; a subscriber of events that uses the heap finds it as consistent as any call does.
+/// The thread control block. It lies on memory that a fork wipes: `standing` is gone in a child. All of it but that
+/// and the mark is its thread's alone; a subscriber of events that uses the heap finds it as consistent as any call does.
 pub(crate) struct Tcb {
-    alive: u64,
+    standing: Standing,
     /// Up while an operation of the thread is under way, which `detach` waits for.
     under_way: Mark,
     pub(crate) record: u32,
@@ -39,8 +39,6 @@ pub(crate) struct Tcb {
     foreign_seen: Cell<u64>,
     pub(crate) cache: [Cell<Cached>; CACHE],
     pub(crate) near: Near,
-    /// The moment that the thread last read.
-    tick: Cell<u32>,
     /// The attachment.
     home: *const Attachment,
 }
@@ -53,28 +51,16 @@ impl Tcb {
         unsafe { &*self.own }
     }
 
+    /// In a forked child, which ends nothing (H7).
+    pub(crate) fn is_wiped(&self) -> bool {
+        self.standing.is_gone()
+    }
+
     /// The attachment whose block this is.
     #[inline]
     pub(crate) fn home(&self) -> &Attachment {
         // SAFETY: an attachment does not move, and drops its blocks when it goes.
         unsafe { &*self.home }
-    }
-
-    /// The moment for a borrow in a scope, in the entry with this word: read at every sixteenth, since the clock costs a
-    /// third of a borrow. `None` if the entry is spent.
-    #[inline(always)]
-    pub(crate) fn recent_tick(&self, word: u64) -> Option<u32> {
-        if phase::generation(word).is_multiple_of(16) && !self.read_tick(word) {
-            return None;
-        }
-        Some(self.tick.get())
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn read_tick(&self, word: u64) -> bool {
-        self.tick.set(sys::ticks());
-        !phase::is_spent(word)
     }
 }
 
@@ -162,8 +148,8 @@ static PAGES: PerProcess<Vec<usize>> = PerProcess::new();
 /// # Safety
 /// The pointer is to a block that has not been freed.
 unsafe fn is_alive(tcb: *const Tcb) -> bool {
-    // SAFETY: the caller's promise; the field is a plain number, valid also on a wiped page.
-    unsafe { (&raw const (*tcb).alive).read_volatile() == 1 }
+    // SAFETY: the caller's promise; the field is a number, valid also on a wiped page.
+    !unsafe { &(*tcb).standing }.is_gone()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> impl DerefMut<Target = T> {
@@ -178,7 +164,7 @@ fn new_block(home: &Attachment, record: u32, own: &ThreadRecord) -> Result<NonNu
     };
     let block = page.ok_or_else(|| Error::new(ErrorCode::Internal))?;
     let tcb = Tcb {
-        alive: 1,
+        standing: Standing::new(false),
         under_way: Mark::default(),
         record,
         mark: phase::of_record(record),
@@ -187,7 +173,6 @@ fn new_block(home: &Attachment, record: u32, own: &ThreadRecord) -> Result<NonNu
         foreign_seen: Cell::new(0),
         cache: [const { Cell::new(Cached::NONE) }; CACHE],
         near: Near::new(),
-        tick: Cell::new(sys::ticks()),
         home,
     };
     // SAFETY: the memory is ours alone, page-aligned, and large enough.
@@ -209,28 +194,53 @@ impl Attachment {
     /// The block, if it is the one that this thread used last.
     #[inline]
     pub(crate) fn tcb_fast(&self) -> Option<Op<'_>> {
-        // Pairs with `detach`, which sets the flag, fences, then looks at the marks.
-        self.tcb_for_end_fast().filter(|_| !self.detached())
+        let (serial, tcb) = CURRENT.with(Cell::get);
+        if serial != self.serial {
+            return None;
+        }
+        // SAFETY: blocks of this attachment live as long as it does; `serial` is never used twice. In a forked child the
+        // page reads as zero, which these two may be.
+        let (mark, standing) = unsafe { (&(*tcb).under_way, &(*tcb).standing) };
+        // Pairs with `detach`, which says that it leaves, fences, then looks at the marks.
+        mark.raise();
+        if !standing.is_here() {
+            mark.lower();
+            return None;
+        }
+        // SAFETY: as above, and this is not a forked child.
+        Some(Op(unsafe { &*tcb }))
     }
 
-    /// Whether this block of an attachment that lives is the one that this thread used last, in the process that made it.
+    /// Whether this block of an attachment that lives is the one that this thread used last. In a forked child it is
+    /// wiped.
     #[inline(always)]
     pub(crate) fn is_current(tcb: &Tcb) -> bool {
         let (_, current) = CURRENT.with(Cell::get);
-        // SAFETY: as in `tcb_for_end_fast`.
-        ptr::eq(current, tcb) && unsafe { is_alive(current) }
+        ptr::eq(current, tcb)
     }
 
     #[inline]
     pub(crate) fn tcb_for_end_fast(&self) -> Option<Op<'_>> {
         let (serial, tcb) = CURRENT.with(Cell::get);
         // SAFETY: blocks of this attachment live as long as it does; `serial` is never used twice. In a forked child the
-        // page reads as zero, and only `alive` is looked at.
+        // page reads as zero, and only `standing` is looked at.
         if serial == self.serial && unsafe { is_alive(tcb) } {
             // SAFETY: as above.
             return Some(Op::begin(unsafe { &*tcb }));
         }
         None
+    }
+
+    /// Says to all blocks whether the attachment is being left, and to those that are made from now on.
+    pub(crate) fn say_leaving(&self, leaving: bool) -> bool {
+        let blocks = lock(&self.blocks);
+        let before = self.put_detached(leaving);
+        for address in blocks.iter() {
+            let block = *address as *const Tcb;
+            // SAFETY: blocks of a living attachment live; it is atomic.
+            unsafe { &(*block).standing }.leave(leaving);
+        }
+        before
     }
 
     /// This thread's block if the library may still make one: `None` in a forked child and when the thread is ending.
@@ -331,13 +341,15 @@ impl Attachment {
         change.commit()?;
         drop(locked);
         let block = new_block(self, index, self.segment.record(index)?)?;
-        lock(&self.blocks).push(block.as_ptr() as usize);
+        let mut blocks = lock(&self.blocks);
+        // SAFETY: the block is new and nobody else's.
+        unsafe { block.as_ref() }.standing.leave(self.detached());
+        blocks.push(block.as_ptr() as usize);
+        drop(blocks);
         // A first page of entries while there is room, so that a heap that is full later can still be read.
         // SAFETY: the block is new and nobody else's.
         let tcb = unsafe { block.as_ref() };
-        if let Ok(FreeEntry { index, entry, word }) = self.more_entries(tcb) {
-            tcb.free_entries.push(index, entry, word);
-        }
+        self.more_entries(tcb).ok();
         Ok(block)
     }
 
@@ -399,7 +411,7 @@ impl Attachment {
                     let entry = self.segment.record::<Entry>(index)?;
                     let word = entry.word.acquire();
                     if phase::of(word) == phase::FREE && !phase::is_spent(word) {
-                        tcb.free_entries.push(index, entry, word);
+                        tcb.free_entries.push(index, entry);
                     }
                 }
                 Ok(())
@@ -433,7 +445,7 @@ impl Attachment {
                 entry.word.set_release(word);
             }
             if !phase::is_spent(word) {
-                tcb.free_entries.push(index, entry, word);
+                tcb.free_entries.push(index, entry);
             }
         }
         tcb.free_entries.pop().ok_or_else(|| corrupt("a page of used-up entries".to_string()))

@@ -399,14 +399,18 @@ pub(crate) struct Own(usize);
 
 impl Default for Own {
     fn default() -> Own {
-        OWNED.with_borrow_mut(|own| {
-            own.push(0);
-            Own(own.len() - 1)
-        })
+        Own::new(0)
     }
 }
 
 impl Own {
+    pub(crate) fn new(value: u32) -> Own {
+        OWNED.with_borrow_mut(|own| {
+            own.push(value.into());
+            Own(own.len() - 1)
+        })
+    }
+
     fn modelled(&self, access: Access) -> Option<Rc<Raced>> {
         if !super::has_marks() {
             return None;
