@@ -72,6 +72,10 @@ pub fn make_pipe(path: &std::path::Path) {
 /// Forks, uses the heap in the child in every way, and says what came: the codes, in order. What the child inherited
 /// ends nothing.
 pub fn use_in_forked_child(heap: &Heap, buffer: Handle, leases: &mut BTreeMap<u64, Lease>) -> String {
+    let region = heap.region(&RegionOptions::new()).expect("a region");
+    let (read, mut written) = (region.alloc(8).expect("room"), region.alloc(8).expect("room"));
+    let handles = [read.handle(), written.handle()];
+    let guards = (read.borrow_shared().expect("new"), written.borrow_unique().expect("new"));
     let mut ends = [0; 2];
     // SAFETY: the array has room for two descriptors.
     let result = unsafe { libc::pipe(ends.as_mut_ptr()) };
@@ -96,6 +100,7 @@ pub fn use_in_forked_child(heap: &Heap, buffer: Handle, leases: &mut BTreeMap<u6
         note(heap.detach());
         let detached = heap.is_detached();
         leases.clear();
+        drop(guards);
         let text = format!("{} {detached}", codes.join(","));
         // SAFETY: the bytes live until the call returns; `_exit` ends the child at once.
         unsafe {
@@ -114,5 +119,9 @@ pub fn use_in_forked_child(heap: &Heap, buffer: Handle, leases: &mut BTreeMap<u6
         length
     };
     assert_eq!(status, 0, "the forked child ended badly");
+    assert_eq!(handles.map(|handle| heap.holders(handle).expect("live").len()), [1, 1], "the child ended a guard");
+    drop(guards);
+    assert_eq!(handles.map(|handle| heap.holders(handle).expect("live").len()), [0, 0]);
+    region.close().expect("nobody borrows");
     String::from_utf8_lossy(&text[..length.max(0) as usize]).into_owned()
 }
