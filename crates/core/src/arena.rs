@@ -111,7 +111,7 @@ impl Attachment {
             for (word, value) in record.name.iter().zip(ledger::text_words(name)) {
                 change.set(word, value);
             }
-            change.set(&record.control, control::new(epoch, control::OPEN, 0));
+            change.set(&record.control, control::open(epoch, locked.attachment.is_counting()));
             change.commit()?;
             return Ok(Handle::region(index, born));
         }
@@ -174,7 +174,7 @@ impl Attachment {
         change.set(&record.dropped, live);
         change.set(&record.dropped_bytes, bytes);
         change.set(&self.segment.header().closing, 0);
-        change.set(&record.control, control::new(epoch, control::OPEN, 0));
+        change.set(&record.control, control::open(epoch, locked.attachment.is_counting()));
         change.commit()?;
         wake_waiters(record);
         Ok(())
@@ -191,7 +191,7 @@ impl Attachment {
                 header.closing.set_release(0);
                 return Err(Error::new(ErrorCode::StaleHandle).about(handle));
             }
-            let closing = control::new(control::epoch(word), control::CLOSING, self.index) | word & control::WAITED;
+            let closing = control::new(control::epoch(word), control::CLOSING, self.index) | word & control::KEPT;
             match record.control.cas(word, closing) {
                 Ok(_) => break,
                 Err(now) => word = now,
@@ -310,7 +310,7 @@ impl Attachment {
             if !control::is_open(word) {
                 return Err(Error::new(ErrorCode::StaleHandle).about(handle));
             }
-            let draining = control::new(control::epoch(word), control::DRAINING, self.index) | word & control::WAITED;
+            let draining = control::new(control::epoch(word), control::DRAINING, self.index) | word & control::KEPT;
             match record.control.cas(word, draining) {
                 Ok(_) => break,
                 Err(now) => word = now,
@@ -397,7 +397,7 @@ enum Look {
 /// Takes the mark of a closer back. Who looked while it was there sleeps without a mark of its own: all look again.
 fn reopen(record: &RegionRecord) {
     let word = record.control.acquire();
-    record.control.set_release(control::new(control::epoch(word), control::OPEN, 0) | word & control::WAITED);
+    record.control.set_release(control::new(control::epoch(word), control::OPEN, 0) | word & control::KEPT);
     if word & control::WAITED != 0 || !planted(Fault::ReopenWake) {
         wake_waiters(record);
     }

@@ -72,22 +72,11 @@ fn step(state: u64, generation: u32, kind: BorrowKind, entry: u32) -> std::resul
         BorrowKind::Shared if state & state::UNIQUE != 0 || state & state::COUNT == state::COUNT => {
             Err(Some(Refusal::Conflict))
         }
+        BorrowKind::Shared if state & state::SOLE != 0 => Err(None),
         BorrowKind::Shared => Ok(state + 1),
         BorrowKind::Unique if state & state::FROZEN != 0 => Err(Some(Refusal::Frozen)),
-        BorrowKind::Unique if state & (state::UNIQUE | state::COUNT) != 0 => Err(Some(Refusal::Conflict)),
+        BorrowKind::Unique if state & state::BORROWED != 0 => Err(Some(Refusal::Conflict)),
         BorrowKind::Unique => Ok(state | state::UNIQUE | u64::from(entry)),
-    }
-}
-
-/// What `step` makes of a state if nothing is in the way; of a unique borrow, all but its mark.
-#[inline]
-pub(crate) fn easy_step(state: u64, handle: Handle, kind: BorrowKind) -> Option<u64> {
-    match kind {
-        BorrowKind::Shared => {
-            let easy = state as u32 & !(state::FROZEN as u32) < state::COUNT as u32;
-            (easy && state::generation(state) == handle.generation()).then_some(state + 1)
-        }
-        BorrowKind::Unique => (state == handle.to_bits() ^ u64::from(handle.to_bits() as u32)).then_some(state),
     }
 }
 
@@ -153,7 +142,7 @@ impl Attachment {
 
     /// The error for a refusal, counted.
     #[cold]
-    fn refused(&self, tcb: &Tcb, handle: Handle, refusal: Refusal) -> Error {
+    pub(crate) fn refused(&self, tcb: &Tcb, handle: Handle, refusal: Refusal) -> Error {
         match refusal {
             Refusal::Stale => self.stale(tcb, handle),
             Refusal::Poisoned => Error::new(ErrorCode::Poisoned).about(handle),
@@ -220,6 +209,12 @@ impl Attachment {
             // entries that begin, so that none is marked while it is waited for.
             if state & state::RECOVERING != 0 {
                 if !patience.wait() && !crate::recovery::settle_slot(self, handle.index())? {
+                    return Ok(Err(Refusal::Conflict));
+                }
+                continue;
+            }
+            if state & state::SOLE != 0 && kind == BorrowKind::Shared {
+                if !self.count_sole(region, owner, slot, &mut patience) {
                     return Ok(Err(Refusal::Conflict));
                 }
                 continue;
@@ -360,11 +355,12 @@ impl Attachment {
                 state = slot.state.relaxed();
                 continue;
             }
-            let held = if kind == BorrowKind::Unique { state & state::UNIQUE != 0 } else { state & state::COUNT != 0 };
-            if !held {
-                return;
-            }
-            let next = if kind == BorrowKind::Unique { state::of(generation) } else { state - 1 };
+            let next = match kind {
+                BorrowKind::Unique if state & state::UNIQUE != 0 => state::of(generation),
+                BorrowKind::Shared if state & state::SOLE != 0 => state & !(state::SOLE | state::COUNT),
+                BorrowKind::Shared if state & state::COUNT != 0 => state - 1,
+                _ => return,
+            };
             match slot.state.cas_full_or(Fault::EndByStore, state, next) {
                 Ok(_) => return,
                 Err(now) => state = now,
@@ -538,54 +534,6 @@ impl Attachment {
             crate::arena::finish_draining(self, control::region(owner), control::epoch(owner))?;
         }
         Ok(())
-    }
-
-    /// Takes the right to write from a buffer.
-    pub(crate) fn freeze(&self, handle: Handle) -> Result<()> {
-        self.change_state(handle, |state| {
-            if state & state::POISONED != 0 {
-                return Err(Refusal::Poisoned);
-            }
-            if state & state::UNIQUE != 0 { Err(Refusal::Conflict) } else { Ok(state | state::FROZEN) }
-        })
-    }
-
-    pub(crate) fn clear_poison(&self, handle: Handle) -> Result<()> {
-        self.change_state(handle, |state| Ok(state & !state::POISONED))
-    }
-
-    /// Changes a live buffer's state word by exchange, with the thread's mark up so that its region cannot close.
-    fn change_state(&self, handle: Handle, change: impl Fn(u64) -> std::result::Result<u64, Refusal>) -> Result<()> {
-        let tcb = &self.tcb()?;
-        let mut patience = Patience::short();
-        loop {
-            let done = self.pinned(tcb, handle, |_, _, slot| {
-                let mut state = slot.state.relaxed();
-                loop {
-                    if state::generation(state) != handle.generation() || state & state::FREE != 0 {
-                        return Some(Err(Refusal::Stale));
-                    }
-                    if state & state::RECOVERING != 0 {
-                        return None;
-                    }
-                    match change(state) {
-                        Err(refusal) => return Some(Err(refusal)),
-                        Ok(next) => match slot.state.cas_full(state, next) {
-                            Ok(_) => return Some(Ok(())),
-                            Err(now) => state = now,
-                        },
-                    }
-                }
-            })?;
-            match done {
-                Some(Ok(())) => return Ok(()),
-                Some(Err(Refusal::Conflict)) if crate::recovery::recover_holders(self, handle)? => {}
-                Some(Err(refusal)) => return Err(self.refused(tcb, handle, refusal)),
-                None if patience.wait() => {}
-                None if crate::recovery::settle_slot(self, handle.index())? => patience = Patience::short(),
-                None => return Err(self.refused(tcb, handle, Refusal::Conflict)),
-            }
-        }
     }
 
     /// The heap's lock, if this process is attached. The thread has its record before: taking one needs the lock too.

@@ -78,7 +78,13 @@ impl Borrows {
             }
             owner |= of_this_life && seen.is_unique() && seen.index == entry;
         }
-        let agree = if state & state::UNIQUE != 0 {
+        let agree = if state & state::SOLE != 0 {
+            let sole = |seen: &&Seen| {
+                seen.index == entry && !seen.is_unique() && seen.handle.generation() == state::generation(state)
+            };
+            let owned = self.slots.get(&slot).is_some_and(|seen| seen.iter().any(|seen| sole(&seen)));
+            state & state::UNIQUE == 0 && unique.is_none() && shared <= 1 && (owned || self.changed.contains(&entry))
+        } else if state & state::UNIQUE != 0 {
             shared == 0 && unique.is_none_or(|unique| unique == entry) && (owner || self.changed.contains(&entry))
         } else {
             unique.is_none() && (shared..=shared + moving).contains(&(state & state::COUNT))
@@ -159,17 +165,24 @@ mod tests {
         let borrow = heap.borrow_raw(buffer, BorrowKind::Shared).expect("it is free");
         let held = slot.state.acquire();
         let next = state::of(state::generation(held).wrapping_add(2)) | 1;
-        let unique = held & !state::COUNT | state::UNIQUE | u64::from(borrow.token.index());
-        for state in [held + 1, held - 1, unique, held | state::FREE, next] {
+        let unique = held & !state::BORROWED | state::UNIQUE | u64::from(borrow.token.index());
+        let counted = state::counted(held);
+        for state in
+            [held + 1, held ^ 1, unique, held | state::UNIQUE, held | state::FREE, next, counted + 1, counted - 1]
+        {
             slot.state.set_release(state);
             assert_eq!(code(&heap), ErrorCode::Corrupt, "state {state:#x}, which was {held:#x}");
         }
-        slot.state.set_release(held);
-        heap.check().expect("as it was");
+        for state in [counted, held] {
+            slot.state.set_release(state);
+            heap.check().expect("one borrow, counted or alone");
+        }
         heap.end_token(borrow.token).expect("it is held");
-        slot.state.set_release(held & !state::COUNT | state::UNIQUE | u64::from(borrow.token.index()));
-        assert_eq!(code(&heap), ErrorCode::Corrupt, "unique by an entry that is free");
-        slot.state.set_release(held - 1);
+        for state in [unique, held] {
+            slot.state.set_release(state);
+            assert_eq!(code(&heap), ErrorCode::Corrupt, "alone by an entry that is free");
+        }
+        slot.state.set_release(held & !state::BORROWED);
         heap.check().expect("as it was");
     }
 }

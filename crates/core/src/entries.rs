@@ -60,6 +60,12 @@ impl EntryStack {
         self.unique.get()
     }
 
+    /// The same for a shared borrow that is alone.
+    #[inline(always)]
+    pub(crate) fn sole(&self) -> u64 {
+        self.unique.get() ^ (state::UNIQUE | state::SOLE)
+    }
+
     /// Has another free entry at hand, with this moment; false if there is none.
     #[cold]
     #[inline(never)]

@@ -6,7 +6,7 @@
 //! so little is looked up (`near`, `entries`), and a guard carries what its end needs.
 
 use crate::attachment::Attachment;
-use crate::borrow::{By, easy_step, exchange};
+use crate::borrow::{By, exchange};
 use crate::context::{busy, is_long, push_slot};
 use crate::error::Result;
 use crate::fault::{Fault, planted};
@@ -36,7 +36,7 @@ pub(crate) struct Own<'a> {
     slot: &'a Slot,
     /// The entry's word.
     word: u64,
-    /// What the exchange left in the slot's state; what it found there, for a unique borrow.
+    /// What the exchange left in the slot's state; what it found there, if the borrow is alone.
     state: u64,
 }
 
@@ -97,13 +97,20 @@ impl Attachment {
         let tcb = op.tcb();
         let slot = tcb.slot_still(handle.to_bits() as u32).ok_or(Miss::Slow)?;
         let state = slot.state.relaxed();
-        let Some(shared) = easy_step(state, handle, kind) else {
+        let fits = match kind {
+            BorrowKind::Shared => {
+                let easy = state as u32 & !(state::FROZEN as u32) < state::COUNT as u32;
+                easy && state::generation(state) == handle.generation()
+            }
+            BorrowKind::Unique => state == handle.to_bits() ^ u64::from(handle.to_bits() as u32),
+        };
+        if !fits {
             if state::generation(state) == handle.generation() && state & state::FREE == 0 {
                 return Err(Miss::Slow);
             }
             tcb.own().counters[counter::STALE].count(1);
             return Err(Miss::Stale);
-        };
+        }
         // Before the exchange: pairs with the release of `owner` by an allocation.
         let owner = slot.owner.acquire();
         let here = tcb.here_still(owner).ok_or(Miss::Slow)?;
@@ -117,11 +124,17 @@ impl Attachment {
         if by.lasts() {
             entry.meta.set_release(meta::new(sys::ticks()));
         }
+        let alone = kind == BorrowKind::Unique || here.quiet & control::COUNTED == 0;
+        let next = match kind {
+            BorrowKind::Unique => state | tcb.free_entries.unique(),
+            BorrowKind::Shared if !alone => state + 1,
+            BorrowKind::Shared if state::is_idle(state) => state | tcb.free_entries.sole(),
+            BorrowKind::Shared => return Err(Miss::Slow),
+        };
         let word = phase::begun(free, tcb.mark, kind as u64 | by.mark());
         entry.handle.set_release(handle.to_bits());
         entry.owner.set_release(owner);
         entry.word.set_release(word);
-        let next = if kind == BorrowKind::Unique { state | tcb.free_entries.unique() } else { shared };
         if exchange(slot, state, next).is_err() {
             entry.word.set_release(phase::free(word));
             return Err(Miss::Slow);
@@ -150,7 +163,7 @@ impl Attachment {
         if by == By::View {
             context.counters[counter::VIEWS].count(1);
         }
-        let own = Own { tcb, entry, slot, word, state: if kind == BorrowKind::Unique { state } else { next } };
+        let own = Own { tcb, entry, slot, word, state: if alone { state } else { next } };
         Ok(Begun { pointer: pointer.as_ptr(), length: length as usize, index: tcb.free_entries.index(), own })
     }
 
@@ -217,10 +230,13 @@ impl Attachment {
         }
         let generation = Handle::from_bits(entry.handle.relaxed()).generation();
         let kind = if phase::kind(word) == BorrowKind::Unique as u64 { BorrowKind::Unique } else { BorrowKind::Shared };
-        let low = if kind == BorrowKind::Unique { 0 } else { slot.state.relaxed() & 0xffff_ffff };
-        if kind == BorrowKind::Shared && !is_counted(low) {
-            return false;
-        }
+        let low = match slot.state.relaxed() & 0xffff_ffff {
+            _ if kind == BorrowKind::Unique => 0,
+            low if low & !(state::SOLE | state::COUNT | state::FROZEN) != 0 => return false,
+            low if low & state::SOLE != 0 => low & state::FROZEN,
+            low if low & state::COUNT != 0 => low,
+            _ => return false,
+        };
         let own = Own { tcb, entry, slot, word, state: state::of(generation) | low };
         match end_held(&own, kind) {
             Done::Nothing => return false,
@@ -276,17 +292,25 @@ fn end_held(own: &Own<'_>, kind: BorrowKind) -> Done {
     let Own { tcb, entry, slot, word, state } = *own;
     let Some(here) = tcb.here_still(entry.owner.relaxed()) else { return Done::Nothing };
     entry.word.set_release(phase::ending(word));
-    if kind == BorrowKind::Unique {
-        // Nobody else may change the word of a slot under a unique borrow.
-        slot.state.set_release(state);
+    // The look at the region pairs with `close_when_idle`, `wait_idle` and `count_sole`: they change control, fence, then
+    // look at the entries.
+    if kind == BorrowKind::Unique || state::is_idle(state) {
         sync::light(tcb.home().segment.cheap);
-    } else if slot.state.cas_full_or(Fault::EndByStore, state, state - 1).is_err() {
+        let control = here.region.control.acquire();
+        let joined = kind == BorrowKind::Shared && control & control::COUNTED != 0 && !planted(Fault::SoleBlind);
+        if joined || control::has_news(control) {
+            return Done::Marked;
+        }
+        // Nobody else may change the word of a slot under a borrow that is alone.
+        slot.state.set_release(state);
+    } else {
         // It is what it was after the begin, if nobody else borrows: no load before the exchange.
-        return Done::Marked;
-    }
-    // Pairs with `close_when_idle` and `wait_idle`: they change control, fence, then look at the entries.
-    if control::has_news(here.region.control.acquire()) {
-        return Done::State;
+        if slot.state.cas_full_or(Fault::EndByStore, state, state - 1).is_err() {
+            return Done::Marked;
+        }
+        if control::has_news(here.region.control.acquire()) {
+            return Done::State;
+        }
     }
     here.context.counters[counter::ENDED].count(1);
     let ended = phase::ended(word);
@@ -316,7 +340,9 @@ fn end_rest(tcb: &Tcb, entry: &Entry, word: u64, done: Done) {
     if done == Done::Marked
         && let Some(slot) = home.segment.get::<Slot>(meta::slot(entry.meta.relaxed(), entry.handle.relaxed()))
     {
-        home.undo(slot, entry, word, handle.generation(), BorrowKind::Shared);
+        let unique = phase::kind(word) == BorrowKind::Unique as u64;
+        let kind = if unique { BorrowKind::Unique } else { BorrowKind::Shared };
+        home.undo(slot, entry, word, handle.generation(), kind);
     }
     let region = home.segment.get::<RegionRecord>(control::region(owner));
     let control = region.map_or(0, |region| region.control.acquire());

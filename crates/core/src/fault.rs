@@ -28,6 +28,13 @@ pub enum Fault {
     ClaimByStore,
     /// The end of a shared borrow looks at the count and then stores, instead of one exchange.
     EndByStore,
+    /// Who joins a shared borrow that is alone has no barrier passed between its change of the region and its look at
+    /// the other's entry.
+    JoinFence,
+    /// Who joins a shared borrow that is alone counts it also while it ends.
+    JoinEnding,
+    /// The end of a shared borrow that is alone does not look whether it was joined.
+    SoleBlind,
     /// A closer does not wait for threads that allocate.
     BusyIgnored,
     /// The lock is taken by a look and a store, instead of one exchange.

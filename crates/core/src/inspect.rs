@@ -136,7 +136,7 @@ fn buffer_info(segment: &Segment, index: u32, slot: &Slot) -> Option<BufferInfo>
         region: Handle::region(control::region(owner), record.born.acquire() as u32),
         length: extent::length(slot.length.relaxed()),
         offset: place::offset(slot.place.relaxed()),
-        shared: if unique { 0 } else { (state & state::COUNT) as u32 },
+        shared: state::shared(state) as u32,
         unique,
         frozen: !unique && state & state::FROZEN != 0,
         poisoned: !unique && state & state::POISONED != 0,

@@ -38,7 +38,7 @@ pub(crate) fn free_state(slot: &Slot, handle: Handle, context: u32) -> Option<Fr
         if state & state::RECOVERING != 0 {
             return Some(Freed::Recount);
         }
-        if state & (state::UNIQUE | state::COUNT) != 0 {
+        if state & state::BORROWED != 0 {
             return Some(Freed::Held);
         }
         match slot.state.cas_full_or(Fault::FreeByStore, state, state::freed(handle.generation(), context)) {

@@ -426,8 +426,8 @@ pub(crate) struct Context {
 /// A buffer.
 #[repr(C)]
 pub(crate) struct Slot {
-    /// {generation 32 | UNIQUE | FREE | RECOVERING | POISONED | FROZEN | count 27, or under UNIQUE the entry, or under
-    /// FREE the context that freed it}.
+    /// {generation 32 | UNIQUE | FREE | RECOVERING | POISONED | FROZEN | SOLE | count 26, or under UNIQUE and SOLE the
+    /// entry, or under FREE the context that freed it}.
     pub(crate) state: Word,
     /// {epoch 44 | region 20}.
     pub(crate) owner: Word,

@@ -54,6 +54,7 @@ mod large;
 mod layout;
 mod lease;
 mod ledger;
+mod marks;
 #[cfg(loom)]
 pub mod model;
 mod names;
@@ -69,6 +70,7 @@ mod runner;
 mod runtime;
 mod segment;
 mod snapshot;
+mod sole;
 mod sync;
 mod sys;
 mod threads;

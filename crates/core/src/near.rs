@@ -45,9 +45,11 @@ impl Near {
 
     fn have(&self, region: Cached) {
         let Cached { handle, owner, index, context, region } = region;
+        // SAFETY: a record of the attachment's segment, which stays while it lives; or `NOWHERE`.
+        let word = unsafe { region.as_ref() }.control.acquire();
         self.handle.set(handle);
         self.owner.set(if owner == 0 { Cached::NONE.owner } else { owner });
-        self.quiet.set(if owner == Cached::NONE.owner { u64::MAX } else { control::quiet(owner) });
+        self.quiet.set(if owner == Cached::NONE.owner { u64::MAX } else { control::quiet(word, owner) });
         self.index.set(index);
         self.context.set(context);
         self.region.set(region);
@@ -92,7 +94,11 @@ impl Attachment {
         let was_near = tcb.slot_still(handle.index()).is_some();
         let Some(slot) = self.slot_near(tcb, handle.index()) else { return false };
         let owner = slot.owner.acquire();
-        let was_near = was_near && tcb.here_still(owner).is_some() && phase::is_free(tcb.free_entries.at_hand().1);
+        let is_quiet = |here: Here<'_>| control::quiet(here.region.control.acquire(), owner) == here.quiet;
+        if !tcb.here_still(owner).is_some_and(is_quiet) {
+            return tcb.here_again(owner) && tcb.free_entries.pop().is_some();
+        }
+        let was_near = was_near && phase::is_free(tcb.free_entries.at_hand().1);
         !was_near && tcb.here(owner).is_some() && tcb.free_entries.pop().is_some()
     }
 }

@@ -8,7 +8,11 @@ pub(crate) mod state {
     pub(crate) const RECOVERING: u64 = 1 << 29;
     pub(crate) const POISONED: u64 = 1 << 28;
     pub(crate) const FROZEN: u64 = 1 << 27;
-    pub(crate) const COUNT: u64 = FROZEN - 1;
+    /// A shared borrow that is alone: its entry is in the place of the count.
+    pub(crate) const SOLE: u64 = 1 << 26;
+    pub(crate) const COUNT: u64 = SOLE - 1;
+    /// Something is borrowed.
+    pub(crate) const BORROWED: u64 = UNIQUE | SOLE | COUNT;
     /// Flags that stay when a count changes.
     pub(crate) const LASTING: u64 = POISONED | FROZEN;
 
@@ -20,6 +24,26 @@ pub(crate) mod state {
     #[inline]
     pub(crate) fn of(generation: u32) -> u64 {
         u64::from(generation) << 32
+    }
+
+    /// Whether nobody borrows, and there is no mark but that it is frozen.
+    #[inline]
+    pub(crate) fn is_idle(word: u64) -> bool {
+        word as u32 & !(FROZEN as u32) == 0
+    }
+
+    /// The same with the borrow that is alone counted.
+    pub(crate) fn counted(word: u64) -> u64 {
+        (word & !(SOLE | COUNT)) + 1
+    }
+
+    /// How many shared borrows there are.
+    pub(crate) fn shared(word: u64) -> u64 {
+        match word & (UNIQUE | SOLE) {
+            0 => word & COUNT,
+            SOLE => 1,
+            _ => 0,
+        }
     }
 
     /// Freed by this context, which lists the slot next.
@@ -56,6 +80,10 @@ pub(crate) mod control {
     pub(crate) const CLOSED: u64 = 3;
     /// Somebody sleeps until the region is idle.
     pub(crate) const WAITED: u64 = 1 << 19;
+    /// Shared borrows of its buffers are counted, also one that is alone: threads share them, or processes may.
+    pub(crate) const COUNTED: u64 = 1 << 18;
+    /// What stays when a region closes or opens in the same epoch.
+    pub(crate) const KEPT: u64 = WAITED | COUNTED;
     pub(crate) const REGION_BITS: u32 = 20;
     pub(crate) const LOW: u64 = (1 << REGION_BITS) - 1;
     pub(crate) const LAST_EPOCH: u64 = (1 << 44) - 1;
@@ -72,7 +100,7 @@ pub(crate) mod control {
 
     #[inline]
     pub(crate) fn status(word: u64) -> u64 {
-        word >> 16 & 7
+        word >> 16 & 3
     }
 
     #[inline]
@@ -82,7 +110,7 @@ pub(crate) mod control {
 
     #[inline]
     pub(crate) fn is_open(word: u64) -> bool {
-        word & LOW & !WAITED == 0
+        word & LOW & !KEPT == 0
     }
 
     /// The owner word of the slots of this region in this epoch.
@@ -99,19 +127,24 @@ pub(crate) mod control {
     /// Whether an end has something to do for others: wake who waits, or finish what was to close when idle.
     #[inline]
     pub(crate) fn has_news(word: u64) -> bool {
-        word & LOW & !0xffff != 0
+        word & LOW & !(COUNTED | 0xffff) != 0
     }
 
     /// Whether what belongs to this owner lives: its region is open, in the same epoch.
     #[inline]
     pub(crate) fn lives(word: u64, owner: u64) -> bool {
-        word & !WAITED == owner & !LOW
+        word & !KEPT == owner & !LOW
     }
 
-    /// The control word of a region of this owner that lives, while nobody waits for it to be idle.
+    /// What the control word of a region of this owner is while it lives and nobody waits for it to be idle.
     #[inline]
-    pub(crate) fn quiet(owner: u64) -> u64 {
-        owner & !LOW
+    pub(crate) fn quiet(word: u64, owner: u64) -> u64 {
+        owner & !LOW | word & COUNTED
+    }
+
+    /// The control word of a region that opens.
+    pub(crate) fn open(epoch: u64, counted: bool) -> u64 {
+        new(epoch, OPEN, 0) | if counted { COUNTED } else { 0 }
     }
 }
 

@@ -318,9 +318,13 @@ pub fn end_thread() {
     }
 }
 
+/// The attachments of this scene stand for processes, which may die. Said before its heap is made.
+pub fn of_processes() {
+    PROCESSES.set(true);
+}
+
 /// Attaches to a heap as another process that may die.
 pub fn attach(heap: &Heap) -> Heap {
-    PROCESSES.set(true);
     // SAFETY: the heap is attached, and a private one is used where it is.
     unsafe { Heap::options().attach(heap.base()) }.expect("room for another attachment")
 }

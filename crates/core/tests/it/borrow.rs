@@ -533,3 +533,49 @@ fn freed_slots_of_one_size_do_not_make_another_size_take_memory_anew() {
     let taken = heap.region_info(region).expect("open").reserved - before;
     assert!(taken <= 4 * 2_000 * 64, "2,000 buffers of 64 bytes took {taken} bytes");
 }
+
+#[test]
+fn borrows_that_are_alone_are_seen_joined_and_ended_in_any_order() {
+    let heap = Heap::private().expect("a heap");
+    let region = heap.create_region(&RegionOptions::new()).expect("a region");
+    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [2, 1, 0]] {
+        let fresh = heap.create_region(&RegionOptions::new()).expect("a region");
+        for region in [region, fresh] {
+            let buffer = heap.alloc(region, 64, 64, Init::Zeroed).expect("room");
+            let shared = |heap: &Heap| heap.borrow(buffer, BorrowKind::Shared).expect("all of them are shared");
+            let seen = || {
+                let held = heap.holders(buffer).expect("live").len();
+                assert_eq!(heap.buffer_info(buffer).expect("live").shared as usize, held);
+                heap.check().expect("sound");
+                held
+            };
+            let first = shared(&heap);
+            assert_eq!(seen(), 1);
+            let second = std::thread::scope(|scope| scope.spawn(|| shared(&heap)).join().expect("no panic"));
+            assert_eq!(seen(), 2);
+            let mut held = [Some(first), Some(second), Some(shared(&heap))];
+            for (ended, at) in order.into_iter().enumerate() {
+                assert_eq!(seen(), 3 - ended);
+                assert_eq!(code(heap.borrow(buffer, BorrowKind::Unique)), ErrorCode::BorrowConflict);
+                assert_eq!(code(heap.free(buffer)), ErrorCode::Borrowed);
+                held[at].take().expect("ended once").end();
+            }
+            assert_eq!(seen(), 0);
+            heap.free(buffer).expect("nobody borrows it");
+        }
+    }
+}
+
+#[test]
+fn frozen_under_a_borrow_that_is_alone_stays_frozen() {
+    let heap = Heap::private().expect("a heap");
+    let region = heap.create_region(&RegionOptions::new()).expect("a region");
+    let buffer = heap.alloc(region, 64, 64, Init::Zeroed).expect("room");
+    for _ in 0..3 {
+        let lease = heap.borrow(buffer, BorrowKind::Shared).expect("shared");
+        heap.freeze(buffer).expect("no unique borrow");
+        lease.end();
+        assert_eq!(code(heap.borrow(buffer, BorrowKind::Unique)), ErrorCode::Denied);
+    }
+    heap.check().expect("sound");
+}

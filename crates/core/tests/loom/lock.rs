@@ -13,7 +13,7 @@ const BOUND: Bound = Bound::of(1, 2);
 /// Another process dies after so many writes of what it does; then two threads come by that need the lock. True if it
 /// did not come to its end.
 fn takeover(death: u64, what: fn(&Heap, Handle)) -> bool {
-    let scene = Scene::new();
+    let scene = Scene::of_processes();
     let buffer = scene.alloc();
     scene.prepare(A);
     scene.prepare(B);

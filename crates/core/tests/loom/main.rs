@@ -15,4 +15,5 @@ mod lock;
 mod recovery;
 mod reuse;
 mod scene;
+mod sole;
 mod wait;

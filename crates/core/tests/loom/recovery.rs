@@ -71,7 +71,7 @@ impl Wake {
 
 /// A buffer, and two threads that have what they need.
 fn ready() -> (Scene, Handle) {
-    let scene = Scene::new();
+    let scene = Scene::of_processes();
     let buffer = scene.alloc();
     scene.prepare(A);
     scene.prepare(B);
@@ -127,7 +127,7 @@ fn begin_beside_a_recount_needs_the_mark() {
 
 /// One begins its first borrow in the region, one recovers.
 fn first_begin_and_recover(death: u64) -> bool {
-    let scene = Scene::new();
+    let scene = Scene::of_processes();
     let buffer = scene.alloc();
     scene.prepare(B);
     let other = scene.heap.create_region(&RegionOptions::new()).expect("a region");
@@ -291,7 +291,7 @@ fn begin_beside_a_close_that_recounts_needs_to_be_held_while_it_waits() {
 /// A process dies in a borrow of a buffer whose region was closed before its first write. One recovers it, while another
 /// allocates the slot in its next region.
 fn next_life_and_recover(death: u64) -> bool {
-    let scene = Scene::new();
+    let scene = Scene::of_processes();
     let other = scene.heap.create_region(&RegionOptions::new()).expect("a region");
     scene.prepare(A);
     let dead = Process::new(&scene, D);

@@ -40,6 +40,12 @@ impl Scene {
         Scene::with(&RegionOptions::new())
     }
 
+    /// The same for a scene with processes that may die.
+    pub fn of_processes() -> Scene {
+        model::of_processes();
+        Scene::new()
+    }
+
     /// The same with such a region.
     pub fn with(region: &RegionOptions) -> Scene {
         let heap = Heap::options().limit(4 << 20).private().expect("a heap");
