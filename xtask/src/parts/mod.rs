@@ -3,6 +3,7 @@
 
 pub mod capi;
 pub mod cli;
+pub mod component;
 pub mod conformance;
 pub mod crash;
 pub mod demo;
@@ -43,6 +44,7 @@ pub const ALL: &[Part] = &[
     Part { name: "python", test: python::test, usual: true },
     Part { name: "node", test: node::test, usual: true },
     Part { name: "wasm", test: wasm::test, usual: true },
+    Part { name: "component", test: component::test, usual: true },
     Part { name: "cli", test: cli::test, usual: true },
     Part { name: "conformance", test: conformance::test, usual: true },
     Part { name: "samples", test: samples::test, usual: true },
