@@ -2,8 +2,9 @@
 
 import { writeFileSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
-import { Heap, StaleHandleError, handleFromString, handleToString } from 'weaveheap';
+import { weaveheap } from './package.mjs';
 
+const { Heap, StaleHandleError, handleFromString, handleToString } = weaveheap;
 const big = (length) => (typeof length === 'string' ? BigInt(length) : length);
 const hex = (bytes) => Buffer.from(bytes).toString('hex');
 const defined = (object) => Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined));

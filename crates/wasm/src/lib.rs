@@ -1,6 +1,14 @@
 //! The heap for JavaScript in WebAssembly, by wasm-bindgen: in browsers and in Node.
+//!
+//! What is exported are functions of numbers: JavaScript's layer (`lib/`) makes the classes of them, checks arguments, and
+//! reads and writes bytes in the module's memory itself. `border.rs` says how results and errors go out.
 #![cfg(target_family = "wasm")]
 
+mod border;
+mod buffer;
 mod embedder;
-mod error;
+mod handle;
 mod heap;
+mod json;
+mod region;
+mod view;

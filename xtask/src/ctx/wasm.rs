@@ -24,6 +24,8 @@ pub enum Wasm {
     Threads,
     /// Memory of 64 bits and one thread.
     Wasm64,
+    /// As `Wasm32`, as small as it can be: for what is loaded through the network.
+    Small,
 }
 
 impl Wasm {
@@ -33,13 +35,14 @@ impl Wasm {
             Wasm::Wasm32 => "wasm32",
             Wasm::Threads => "wasm32-threads",
             Wasm::Wasm64 => "wasm64",
+            Wasm::Small => "wasm32-small",
         }
     }
 
     /// What the compiler calls it.
     pub fn triple(self) -> &'static str {
         match self {
-            Wasm::Wasm32 | Wasm::Threads => "wasm32-unknown-unknown",
+            Wasm::Wasm32 | Wasm::Threads | Wasm::Small => "wasm32-unknown-unknown",
             Wasm::Wasm64 => "wasm64-unknown-unknown",
         }
     }
@@ -49,6 +52,15 @@ impl Wasm {
         match self {
             Wasm::Wasm32 | Wasm::Wasm64 => &[],
             Wasm::Threads => &["-Ctarget-feature=+atomics,+bulk-memory,+mutable-globals"],
+            // A panic traps without a word: the code of its words is as large as the rest.
+            Wasm::Small => &[
+                "-Cembed-bitcode=yes",
+                "-Zunstable-options",
+                "-Cpanic=immediate-abort",
+                "-Copt-level=z",
+                "-Zfmt-debug=none",
+                "-Zlocation-detail=none",
+            ],
         }
     }
 
@@ -68,6 +80,8 @@ impl Wasm {
                 "-Clink-arg=--export=__tls_base",
                 "-Clink-arg=--export-table",
             ],
+            // Whoever makes an instance says how far its memory may grow.
+            Wasm::Small => &["-Clink-arg=--import-memory"],
         }
     }
 }
@@ -253,7 +267,13 @@ impl Ctx {
         let mut command = compiler.command(self, wasm);
         command
             .current_dir(&empty)
-            .args(["build", "--release", "-Z", "build-std=std,panic_abort,test", "--target", wasm.triple()])
+            .args(["build", "--release", "--target", wasm.triple()])
+            .args(match wasm {
+                Wasm::Small => {
+                    &["-Z", "build-std=std,panic_abort", "-Z", "build-std-features=optimize_for_size"] as &[_]
+                }
+                _ => &["-Z", "build-std=std,panic_abort,test"],
+            })
             .env("RUSTC_BOOTSTRAP", "1")
             .env("CARGO_TARGET_DIR", &build)
             .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
@@ -276,7 +296,7 @@ impl Ctx {
         Ok(folder)
     }
 
-    /// The project's `wasm-bindgen`, built the first time: `MODULE FOLDER --target web|nodejs|bundler --name NAME`. It is of
+    /// The project's `wasm-bindgen`, built the first time: `MODULE FOLDER --target web|nodejs|bundler|factory --name NAME`. It is of
     /// the same version as the crate, which cargo's lock of it says.
     pub fn wasm_bindgen(&self) -> Result<PathBuf> {
         let folder = self.target().join("wasm").join("bindgen");

@@ -22,6 +22,7 @@ fn every_runner_is_there(ctx: &Ctx) -> Result<()> {
         "crates/capi/tests/conformance/runner.c",
         "crates/python/tests/test_conformance.py",
         "crates/node/test/conformance.test.mjs",
+        "crates/wasm/test/conformance.test.mjs",
     ];
     for runner in runners {
         let path = ctx.path(runner);

@@ -17,6 +17,8 @@ pub mod rust;
 pub mod samples;
 pub mod sanitizers;
 pub mod wasm;
+pub mod wasm_js;
+pub mod wasm_types;
 
 use anyhow::Result;
 
@@ -44,6 +46,7 @@ pub const ALL: &[Part] = &[
     Part { name: "python", test: python::test, usual: true },
     Part { name: "node", test: node::test, usual: true },
     Part { name: "wasm", test: wasm::test, usual: true },
+    Part { name: "wasm-js", test: wasm_js::test, usual: true },
     Part { name: "component", test: component::test, usual: true },
     Part { name: "cli", test: cli::test, usual: true },
     Part { name: "conformance", test: conformance::test, usual: true },

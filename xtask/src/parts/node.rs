@@ -1,7 +1,7 @@
 //! The part `node`: builds the addon of the npm package, installs what its tests need, and runs them on the Node that
 //! is there and on a newer one.
 
-mod errors;
+pub mod errors;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
 use crate::ctx::{Ctx, Wasm, WasmKit};
 
@@ -40,34 +40,7 @@ const CANNOT: &[(&str, &[&str], &[&str])] = &[
 pub fn test(ctx: &Ctx) -> Result<()> {
     run(ctx, Wasm::Wasm32)?;
     run(ctx, Wasm::Threads)?;
-    run(ctx, Wasm::Wasm64)?;
-    package(ctx)
-}
-
-/// The package's module as it is shipped, wrapped for Node, and its tests.
-fn package(ctx: &Ctx) -> Result<()> {
-    let Some(kit) = ctx.wasm_kit(Wasm::Wasm32, "tests of the WebAssembly package")? else { return Ok(()) };
-    let mut command = kit.cargo(ctx);
-    command.args(["build", "--release", "--locked", "--package", "weaveheap-wasm"]).args(kit.target_args());
-    // It is loaded through the network.
-    for (key, value) in [("OPT_LEVEL", "z"), ("LTO", "fat"), ("PANIC", "abort"), ("DEBUG", "false")] {
-        command.env(format!("CARGO_PROFILE_RELEASE_{key}"), value);
-    }
-    ctx.run("build weaveheap-wasm (release)", &mut command)?;
-    let module = kit.modules("release").join("weaveheap_wasm.wasm");
-    let folder = ctx.target().join("wasm/package");
-    let mut command = Command::new(ctx.wasm_bindgen()?);
-    command.arg(&module).arg(&folder).args(["--target", "nodejs", "--name", "weaveheap_wasm"]);
-    ctx.run("wasm-bindgen", &mut command)?;
-    let wrapped = folder.join("weaveheap_wasm_bg.wasm");
-    let mut command = ctx.wasm_opt()?;
-    ctx.run("wasm-opt -Oz", command.arg("-Oz").arg(&wrapped).arg("-o").arg(&wrapped))?;
-    let size = std::fs::metadata(&wrapped).with_context(|| format!("cannot read {}", wrapped.display()))?.len();
-    eprintln!("  the module has {size} bytes");
-    let mut command = Command::new(ctx.node()?);
-    command.current_dir(ctx.path("crates/wasm")).env("WEAVEHEAP_WASM", folder.join("weaveheap_wasm.js"));
-    ctx.run_tests("weaveheap-wasm in Node", command.args(["--test", "test/module.test.mjs"]))?;
-    Ok(())
+    run(ctx, Wasm::Wasm64)
 }
 
 /// Builds the core's tests and runs them in Node: memory with 64 bits needs a newer one than the rest of the project.

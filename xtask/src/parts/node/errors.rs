@@ -16,33 +16,38 @@ struct List {
     error: Vec<Entry>,
 }
 
+/// One error of the list.
 #[derive(Deserialize)]
-struct Entry {
+pub struct Entry {
     number: i32,
     name: String,
     meaning: String,
     remedy: String,
 }
 
-/// The generated files.
-pub fn generate(ctx: &Ctx) -> Result<Vec<Generated>> {
+/// The list.
+pub fn entries(ctx: &Ctx) -> Result<Vec<Entry>> {
     let text = std::fs::read_to_string(ctx.path("spec/errors.toml")).context("cannot read spec/errors.toml")?;
     let list: List = toml::from_str(&text).context("spec/errors.toml")?;
+    Ok(list.error)
+}
+
+/// The generated files.
+pub fn generate(ctx: &Ctx) -> Result<Vec<Generated>> {
+    let list = entries(ctx)?;
     Ok(vec![
-        Generated::new("crates/node/lib/error_codes.js", classes(&list.error)?),
-        Generated::new("crates/node/lib/error_codes.mjs", names(&list.error)?),
-        Generated::new("crates/node/lib/error_codes.d.ts", types(&list.error)?),
+        Generated::new("crates/node/lib/error_codes.js", classes(&list)?),
+        Generated::new("crates/node/lib/error_codes.mjs", names(&list)?),
+        Generated::new("crates/node/lib/error_codes.d.ts", types(&list)?),
     ])
 }
 
 fn classes(entries: &[Entry]) -> Result<String> {
     let mut out = format!("'use strict';\n{NOTE}\nconst {{ WeaveHeapError }} = require('./weaveheap_error.js');\n");
-    for Entry { number, name, meaning, remedy } in entries {
-        write!(
-            out,
-            "\n/** {meaning} {remedy} */\nclass {name}Error extends WeaveHeapError {{\n  static code = '{name}';\n  \
-             static number = {number};\n}}\nexports.{name}Error = {name}Error;\n"
-        )?;
+    for entry in entries {
+        let (comment, declared) = class(entry);
+        let name = &entry.name;
+        write!(out, "\n{comment}{declared}exports.{name}Error = {name}Error;\n")?;
     }
     out.push_str("\n/** The classes by number. */\nexports.CLASSES = new Map([\n");
     for Entry { number, name, .. } in entries {
@@ -50,6 +55,14 @@ fn classes(entries: &[Entry]) -> Result<String> {
     }
     out.push_str("]);\n");
     Ok(out)
+}
+
+/// The comment and the declaration of a class.
+pub fn class(Entry { number, name, meaning, remedy }: &Entry) -> (String, String) {
+    let declared = format!(
+        "class {name}Error extends WeaveHeapError {{\n  static code = '{name}';\n  static number = {number};\n}}\n"
+    );
+    (format!("/** {meaning} {remedy} */\n"), declared)
 }
 
 fn names(entries: &[Entry]) -> Result<String> {

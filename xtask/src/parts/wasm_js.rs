@@ -1,0 +1,72 @@
+//! The part `wasm-js`: builds the npm package `weaveheap-wasm`, and runs its tests in Node.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::ctx::{Counts, Ctx, Wasm};
+
+/// Builds the module and its JavaScript, puts both into the package's folder, and installs the packages that its tests need.
+/// The package's folder; `None` if nothing can build it here.
+pub fn setup(ctx: &Ctx) -> Result<Option<PathBuf>> {
+    let Some(kit) = ctx.wasm_kit(Wasm::Small, "tests of the WebAssembly package")? else { return Ok(None) };
+    let mut command = kit.cargo(ctx);
+    command.args(["build", "--release", "--locked", "--package", "weaveheap-wasm"]).args(kit.target_args());
+    for (key, value) in [("OPT_LEVEL", "z"), ("LTO", "fat"), ("PANIC", "abort"), ("DEBUG", "false")] {
+        command.env(format!("CARGO_PROFILE_RELEASE_{key}"), value);
+    }
+    ctx.run("build weaveheap-wasm (release)", &mut command)?;
+    let module = kit.modules("release").join("weaveheap_wasm.wasm");
+    let folder = ctx.target().join("wasm/package");
+    let mut command = Command::new(ctx.wasm_bindgen()?);
+    command.arg(&module).arg(&folder).args(["--target", "factory", "--name", "weaveheap_wasm"]);
+    ctx.run("wasm-bindgen", &mut command)?;
+    let package = ctx.path("crates/wasm");
+    let wrapped = folder.join("weaveheap_wasm_bg.wasm");
+    let made = package.join("weaveheap.wasm");
+    let mut command = ctx.wasm_opt()?;
+    command.args(["-Oz", "--converge", "--strip-debug", "--strip-producers"]).arg(&wrapped).arg("-o").arg(&made);
+    ctx.run("wasm-opt -Oz", &mut command)?;
+    copy(&folder.join("weaveheap_wasm.js"), &package.join("lib/module.mjs"))?;
+    ctx.npm_ci(&package)?;
+    let mut command = Command::new(ctx.find("npm").context("npm is missing: install it with Node")?);
+    ctx.run("bundle for Node", command.current_dir(&package).args(["run", "--silent", "bundle"]))?;
+    print_size(&made)?;
+    Ok(Some(package))
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    std::fs::copy(from, to).with_context(|| format!("cannot copy {}", from.display()))?;
+    Ok(())
+}
+
+fn print_size(module: &Path) -> Result<()> {
+    let size = std::fs::metadata(module).with_context(|| format!("cannot read {}", module.display()))?.len();
+    eprintln!("  the module has {size} bytes");
+    Ok(())
+}
+
+/// Sets up what is needed and runs every test of the part.
+pub fn test(ctx: &Ctx) -> Result<()> {
+    let Some(package) = setup(ctx)? else { return Ok(()) };
+    // Its tests run on both packages.
+    super::node::setup(ctx)?;
+    let node = ctx.node()?;
+    let mut typecheck = Command::new(&node);
+    typecheck.current_dir(&package).args(["node_modules/typescript/bin/tsc", "--project", "test/tsconfig.json"]);
+    ctx.run("tsc --noEmit (strict)", &mut typecheck)?;
+    ctx.count(Counts { passed: 1, ..Counts::default() });
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(package.join("test")).context("cannot read the package's tests")? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if name.ends_with(".test.mjs") {
+            files.push(format!("test/{name}"));
+        }
+    }
+    files.sort();
+    let mut command = Command::new(&node);
+    command.current_dir(&package).args(["--expose-gc", "--test"]).args(files);
+    ctx.run_tests("weaveheap-wasm in Node", &mut command)?;
+    Ok(())
+}
