@@ -1,4 +1,5 @@
-//! The project's own commands: `cargo xtask demo | test | bench | fuzz | check | setup | gen | install | picture`.
+//! The project's own commands: `cargo xtask demo | test | bench | fuzz | check | setup | gen | install |
+//! component | picture`.
 
 mod bench;
 mod check;
@@ -80,6 +81,11 @@ enum Command {
         /// The folder; what it holds of an earlier installation is replaced.
         prefix: std::path::PathBuf,
     },
+    /// Build the component of WebAssembly.
+    Component {
+        /// The file to write.
+        file: std::path::PathBuf,
+    },
     /// Draw the demo's output for the README.
     Picture {
         /// The size of the table, like 64M or 1G.
@@ -118,6 +124,7 @@ fn run(cli: Cli) -> Result<std::process::ExitCode> {
         Command::Demo { size } => demo::run(&ctx, demo::Options { size })?,
         Command::Picture { size } => picture::draw(&ctx, size)?,
         Command::Install { prefix } => parts::capi::install(&ctx, &prefix)?,
+        Command::Component { file } => parts::component::write(&ctx, &file)?,
         Command::Check => check::run(&ctx)?,
         Command::Setup => {
             demo::ready(&ctx)?;

@@ -1,5 +1,5 @@
 // A component as JavaScript has it: jco makes modules and glue of it, and each instance is made of those with what it
-// imports. `example.mjs` shows the least that a program needs.
+// imports. `hello.mjs` shows the least that a program needs.
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';

@@ -258,6 +258,7 @@ test('after an exception of the host in a call, the component refuses every call
 });
 
 test('after a panic jco lets no call in, and a new instance works', async () => {
+  assert.equal((await instance()).plantedPanic, undefined, 'the shipped component has none');
   const panics = await planted();
   const heap = panics.heap.Heap.create({ limit: 16n << 20n, label: '' });
   const region = heap.createRegion({ name: '' });

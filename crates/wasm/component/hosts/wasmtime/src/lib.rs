@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use wasmtime::component::{Component, HasSelf, Linker};
-use wasmtime::{Engine, Result, Store, StoreLimits, StoreLimitsBuilder};
+use wasmtime::{Engine, ResourceLimiter, Result, Store};
 
 /// What wasmtime writes from `wit/`.
 pub mod bindings {
@@ -18,7 +18,23 @@ pub use bindings::exports::weaveheap::heap::heap as interface;
 /// from there.
 pub struct Host {
     started: Instant,
-    limits: StoreLimits,
+    limit: usize,
+    /// Bytes of the instance's memory.
+    pub memory: usize,
+}
+
+impl ResourceLimiter for Host {
+    fn memory_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> Result<bool> {
+        let grows = desired <= self.limit;
+        if grows {
+            self.memory = desired;
+        }
+        Ok(grows)
+    }
+
+    fn table_growing(&mut self, _current: usize, _desired: usize, _maximum: Option<usize>) -> Result<bool> {
+        Ok(true)
+    }
 }
 
 impl bindings::wasi::random::random::Host for Host {
@@ -52,9 +68,9 @@ impl Compiled {
 
     /// An instance, whose memory has at most so many bytes.
     pub fn instance(&self, memory: usize) -> Result<Instance> {
-        let limits = StoreLimitsBuilder::new().memory_size(memory).build();
-        let mut store = Store::new(&self.engine, Host { started: Instant::now(), limits });
-        store.limiter(|host| &mut host.limits);
+        let host = Host { started: Instant::now(), limit: memory, memory: 0 };
+        let mut store = Store::new(&self.engine, host);
+        store.limiter(|host| host);
         let raw = self.linker.instantiate(&mut store, &self.component)?;
         let bindings = bindings::Weaveheap::new(&mut store, &raw)?;
         Ok(Instance { store, raw, bindings })
@@ -75,4 +91,9 @@ impl Instance {
     pub fn call<T>(&mut self, work: impl FnOnce(&interface::Guest, &mut Store<Host>) -> T) -> T {
         work(self.bindings.weaveheap_heap_heap(), &mut self.store)
     }
+}
+
+/// The answer of a call, with a refusal as an error of the program.
+pub fn answer<T>(answer: Result<std::result::Result<T, Error>>) -> Result<T> {
+    answer?.map_err(|error| wasmtime::Error::msg(format!("{:?}: {}", error.code, error.message)))
 }
