@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::attachment::Attachment;
-use crate::chunks::release_chunk;
+use crate::chunks::release_chunks;
 use crate::context::{FRESH, context_word};
 use crate::error::{Error, ErrorCode, Result};
 use crate::fault::{Fault, planted};
@@ -447,10 +447,9 @@ fn reclaim(locked: &Locked<'_>, index: u32) -> Result<()> {
         change.commit()?;
     }
     for _ in 0..=segment.capacity(Table::Chunks) {
-        let Some((at, _)) = segment.linked::<Chunk>(record.chunks.acquire())? else { break };
-        let mut change = locked.change();
-        release_chunk(&mut change, segment, record, index, at)?;
-        change.commit()?;
+        if !release_chunks(locked, record, index)? {
+            break;
+        }
     }
     let mut change = locked.change();
     if let Some((_, last)) = segment.linked::<Block>(record.last_block.acquire())? {

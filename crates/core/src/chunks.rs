@@ -197,3 +197,37 @@ pub(crate) fn release_chunk(
     change.set(&chunk.region, 0);
     pages::free_record::<Chunk>(change, segment, index, |c| &c.next)
 }
+
+/// Gives chunks of a closed region back, the first ones of its list, as many as fit into one change. False if it has
+/// none.
+pub(crate) fn release_chunks(locked: &Locked<'_>, region: &RegionRecord, region_index: u32) -> Result<bool> {
+    /// Writes for one chunk, and for all of them together.
+    const EACH: usize = 4;
+    const ALL: usize = 9;
+    let segment = locked.segment;
+    let mut change = locked.change();
+    let first = region.chunks.acquire();
+    let (mut link, mut last, mut given) = (first, None, pages::Given::default());
+    while change.room() >= EACH + ALL
+        && let Some((index, chunk)) = segment.linked::<Chunk>(link)?
+    {
+        if chunk.region.acquire() as u32 != region_index + 1 || link == first && last.is_some() {
+            return Err(corrupt(format!("chunk {index} is not of region {region_index}, which gives it back")));
+        }
+        change.put(&chunk.region, 0);
+        let run = chunk.run.acquire();
+        let run = Run { first: run >> 32, count: run & 0xffff_ffff, fresh: false, needs_commit: false };
+        given.add(&mut change, segment, run.first, run.count)?;
+        (link, last) = (chunk.next.acquire(), Some(chunk));
+    }
+    let Some(last) = last else { return Ok(false) };
+    let free = &segment.header().tables[Table::Chunks as usize].free;
+    change.set(&last.next, change.get(free));
+    change.set(free, first);
+    change.set(&region.chunks, link);
+    change.set(&region.spare_chunks, 0);
+    change.set(&region.granules, change.get(&region.granules).saturating_sub(given.granules));
+    given.record(&mut change, segment.header());
+    change.commit()?;
+    Ok(true)
+}

@@ -90,6 +90,8 @@ impl<'a> Locked<'a> {
                 }
             }
         };
+        #[cfg(loom)]
+        crate::model::takes_the_lock(stolen);
         let lock = LockGuard { segment, word: mine };
         let locked = Locked { attachment, segment, _lock: lock, notes: Notes::default(), _op: None };
         let id = attachment.segment.identity.id;
@@ -112,6 +114,8 @@ impl<'a> Locked<'a> {
         let segment = &attachment.segment;
         let mine = lock_word(attachment.index, attachment.sequence);
         segment.header().lock.cas(0, mine).ok()?;
+        #[cfg(loom)]
+        crate::model::takes_the_lock(false);
         let lock = LockGuard { segment, word: mine };
         Some(Locked { attachment, segment, _lock: lock, notes: Notes::default(), _op: None })
     }
@@ -153,6 +157,8 @@ impl Drop for LockGuard<'_> {
             let _ = redo(self.segment);
         }
         debug_assert_eq!(header.lock.relaxed(), self.word);
+        #[cfg(loom)]
+        crate::model::leaves_the_lock();
         match planted(Fault::LockRelease) {
             true => header.lock.set_relaxed(0),
             false => header.lock.set_release(0),
@@ -187,9 +193,32 @@ impl Change<'_> {
         Change { segment: self.segment, writes: [const { (0, 0, 0) }; JOURNAL], len: 0, overflow: false }
     }
 
+    /// How many writes there is room for.
+    pub(crate) fn room(&self) -> usize {
+        JOURNAL - self.len
+    }
+
     /// Writes one word.
     pub(crate) fn set(&mut self, word: &Word, value: u64) {
         self.push(self.segment.offset_of(word), 1, value);
+    }
+
+    /// Writes one word that this change has not written before.
+    pub(crate) fn put(&mut self, word: &Word, value: u64) {
+        self.add(self.segment.offset_of(word), 1, value);
+    }
+
+    /// Writes one word that depends on what it is.
+    pub(crate) fn update(&mut self, word: &Word, update: impl FnOnce(u64) -> u64) {
+        let offset = self.segment.offset_of(word);
+        match self.writes[..self.len].iter_mut().rev().find(|w| (w.0..w.0 + w.1 * 8).contains(&offset)) {
+            Some(write) if write.1 == 1 => write.2 = update(write.2),
+            Some(write) => {
+                let now = write.2;
+                self.add(offset, 1, update(now));
+            }
+            None => self.add(offset, 1, update(word.acquire())),
+        }
     }
 
     /// Writes a run of words with one value.
@@ -208,6 +237,10 @@ impl Change<'_> {
             write.2 = value;
             return;
         }
+        self.add(offset, count, value);
+    }
+
+    fn add(&mut self, offset: u64, count: u64, value: u64) {
         match self.writes.get_mut(self.len) {
             Some(write) => {
                 *write = (offset, count, value);
@@ -218,6 +251,7 @@ impl Change<'_> {
     }
 
     /// Writes the record, makes the change, clears the record.
+    #[inline]
     pub(crate) fn commit(self) -> Result<()> {
         if self.overflow {
             return Err(Error::with_message(

@@ -41,8 +41,7 @@ pub(crate) fn set_bits(change: &mut Change<'_>, segment: &Segment, bits: u64, fi
         } else {
             let stop = end.min((at / 64 + 1) * 64);
             let mask = (u64::MAX >> (64 - (stop - at))) << (at % 64);
-            let old = change.get(word);
-            change.set(word, if on { old | mask } else { old & !mask });
+            change.update(word, |old| if on { old | mask } else { old & !mask });
             at = stop;
         }
     }
@@ -153,26 +152,50 @@ pub(crate) fn mark_committed(change: &mut Change<'_>, segment: &Segment, run: Ru
 
 /// Takes a run back, as part of a change.
 pub(crate) fn give_back(change: &mut Change<'_>, segment: &Segment, first: u64, count: u64) -> Result<()> {
-    let geometry = &segment.geometry;
-    if count == 0
-        || first < geometry.fixed_granules
-        || first.checked_add(count).is_none_or(|end| end > geometry.granules)
-    {
-        return Err(corrupt(format!("a chunk of granules {first} and {count} more")));
-    }
-    let header = segment.header();
-    set_bits(change, segment, geometry.used_bits, first, count, false);
-    let now = change.get(&header.granules).saturating_sub(count);
-    change.set(&header.granules, now);
-    if first < change.get(&header.hint) {
-        change.set(&header.hint, first);
-    }
-    if count >= LARGE_RUN {
-        let idle = change.get(&header.idle).wrapping_add(count);
-        change.set(&header.idle, idle);
-        change.set(&header.idle_since, u64::from(sys::ticks()));
-    }
+    let mut given = Given::default();
+    given.add(change, segment, first, count)?;
+    given.record(change, segment.header());
     Ok(())
+}
+
+/// Runs that one change gives back, summed up for the header.
+#[derive(Default)]
+pub(crate) struct Given {
+    pub(crate) granules: u64,
+    idle: u64,
+    first: Option<u64>,
+}
+
+impl Given {
+    /// Clears a run's bits: at most three writes.
+    pub(crate) fn add(&mut self, change: &mut Change<'_>, segment: &Segment, first: u64, count: u64) -> Result<()> {
+        let geometry = &segment.geometry;
+        if count == 0
+            || first < geometry.fixed_granules
+            || first.checked_add(count).is_none_or(|end| end > geometry.granules)
+        {
+            return Err(corrupt(format!("a chunk of granules {first} and {count} more")));
+        }
+        set_bits(change, segment, geometry.used_bits, first, count, false);
+        self.granules += count;
+        self.idle += if count >= LARGE_RUN { count } else { 0 };
+        self.first = Some(self.first.map_or(first, |lowest| lowest.min(first)));
+        Ok(())
+    }
+
+    /// Writes the sums: at most four writes.
+    pub(crate) fn record(self, change: &mut Change<'_>, header: &Header) {
+        let now = change.get(&header.granules).saturating_sub(self.granules);
+        change.set(&header.granules, now);
+        if let Some(first) = self.first.filter(|first| *first < change.get(&header.hint)) {
+            change.set(&header.hint, first);
+        }
+        if self.idle > 0 {
+            let idle = change.get(&header.idle).wrapping_add(self.idle);
+            change.set(&header.idle, idle);
+            change.set(&header.idle_since, u64::from(sys::ticks()));
+        }
+    }
 }
 
 /// A fresh record of a table: from its free list, or the next one, for which an extent is made where it is missing.

@@ -49,6 +49,8 @@ thread_local! {
     static MARKS: Cell<bool> = const { Cell::new(false) };
     /// A bit for each thread that is ending, as its language sees it.
     static ENDING: Cell<u64> = const { Cell::new(0) };
+    /// Whether a thread has the heap's lock.
+    static LOCKED: Cell<bool> = const { Cell::new(false) };
     /// Whether the attachments of the scene stand for processes, which may die.
     static PROCESSES: Cell<bool> = const { Cell::new(false) };
 }
@@ -210,6 +212,7 @@ fn execution(scene: Arc<dyn Fn() + Send + Sync>) {
     BREAK.set(None);
     DEAD.set((0, 0));
     PROCESSES.set(false);
+    LOCKED.set(false);
     MARKS.set(false);
     ENDING.set(0);
     let main = move || {
@@ -316,6 +319,15 @@ pub fn end_thread() {
         let local = LOCALS.with_borrow_mut(|locals| locals.remove(&key));
         drop(local);
     }
+}
+
+/// A thread takes the heap's lock, from a dead holder or not: none that lives has it.
+pub(crate) fn takes_the_lock(stolen: bool) {
+    assert!(!LOCKED.replace(true) || stolen, "two threads have the heap's lock");
+}
+
+pub(crate) fn leaves_the_lock() {
+    LOCKED.set(false);
 }
 
 /// The attachments of this scene stand for processes, which may die. Said before its heap is made.

@@ -175,13 +175,3 @@ fn two_closes() {
 fn two_closes_are_one() {
     holds(BOUND, two_closes);
 }
-
-#[test]
-fn two_closes_need_the_lock() {
-    breaks(Fault::LockByStore, BOUND, two_closes);
-}
-
-#[test]
-fn two_closes_need_the_lock_released() {
-    breaks(Fault::LockRelease, BOUND, two_closes);
-}

@@ -2,13 +2,15 @@
 //! and its change is made or was never begun.
 
 use weaveheap_core::model::{
-    self, Bound, Fault, as_thread, breaks_at_a_death, declare_dead, dies_after, holds_at_each_death, together,
+    self, Bound, Fault, as_thread, breaks, breaks_at_a_death, declare_dead, dies_after, holds, holds_at_each_death,
+    together,
 };
 use weaveheap_core::{Handle, Heap, Init, RegionOptions};
 
 use crate::scene::{A, B, D, Scene, thread};
 
 const BOUND: Bound = Bound::of(1, 2);
+const TWO: Bound = Bound::of(2, 3);
 
 /// Another process dies after so many writes of what it does; then two threads come by that need the lock. True if it
 /// did not come to its end.
@@ -76,4 +78,35 @@ fn takeover_of_a_close_needs_the_journal() {
 #[test]
 fn takeover_needs_one_exchange_of_two_that_come_by() {
     breaks_at_a_death(Fault::TakeoverByStore, BOUND, |death| takeover(death, close));
+}
+
+/// Two threads change the directory at once: each finds what the other has done.
+fn two_changes() {
+    let scene = Scene::new();
+    let buffer = scene.alloc();
+    scene.prepare(A);
+    scene.prepare(B);
+    let publishes = |name: &'static str| {
+        thread(&scene, move |scene| scene.heap.publish(name, buffer).expect("a name that nobody has taken"))
+    };
+    together(&[&scene.heap], [publishes("one"), publishes("two")]);
+    for name in ["one", "two"] {
+        assert_eq!(scene.heap.lookup(name).expect("published"), buffer);
+    }
+    scene.check();
+}
+
+#[test]
+fn changes_exclude_each_other() {
+    holds(TWO, two_changes);
+}
+
+#[test]
+fn changes_need_the_lock() {
+    breaks(Fault::LockByStore, TWO, two_changes);
+}
+
+#[test]
+fn changes_need_the_lock_released() {
+    breaks(Fault::LockRelease, TWO, two_changes);
 }
