@@ -1,8 +1,7 @@
 // The rows of the target table in Node, ours and the peer in turns in one process. Started by `cargo xtask bench` as
 // `node rows.mjs PACKAGE ROW... [--quick]`; prints one JSON object a line.
 import { createRequire } from 'node:module';
-import { resourceUsage } from 'node:process';
-import { setImmediate } from 'node:timers/promises';
+import { inTurns } from './turns.mjs';
 
 const [folder, ...words] = process.argv.slice(2);
 const { Heap } = createRequire(import.meta.url)(folder);
@@ -11,36 +10,6 @@ const MIB = 1 << 20;
 
 /** What keeps results from being thought away. */
 let seen = 0;
-
-function nanoseconds(count, work) {
-  const before = resourceUsage().involuntaryContextSwitches;
-  const start = process.hrtime.bigint();
-  for (let turn = 0; turn < count; turn++) work();
-  const taken = Number(process.hrtime.bigint() - start) / count;
-  return { taken, disturbed: resourceUsage().involuntaryContextSwitches !== before };
-}
-
-function median(values) {
-  values.sort((a, b) => a - b);
-  return values[values.length >> 1];
-}
-
-/** The medians of both. Rounds that were disturbed are taken again, but not for ever. */
-async function inTurns(rounds, count, ours, peer) {
-  const sides = [ours, peer].map((work) => ({ work, values: [], disturbed: 0 }));
-  for (let turn = 0; turn < 20; turn++) for (const side of sides) nanoseconds(count, side.work);
-  for (let turn = 0; sides.some((side) => side.values.length < rounds); turn++) {
-    for (const side of turn % 2 === 0 ? sides : [...sides].reverse()) {
-      // Finalizers run between the rounds, for both.
-      await setImmediate();
-      const { taken, disturbed } = nanoseconds(count, side.work);
-      if (disturbed && side.disturbed < 4 * rounds) side.disturbed++;
-      else if (side.values.length < rounds) side.values.push(taken);
-    }
-  }
-  const [a, b] = sides;
-  return { ours_ns: median(a.values), peer_ns: median(b.values), rounds, disturbed: a.disturbed + b.disturbed };
-}
 
 /** Borrows a buffer, reads a byte of its view, and ends. */
 function reader(region, length) {

@@ -432,7 +432,7 @@ impl Attachment {
         if crate::model::has_processes() {
             return true;
         }
-        self.segment.source() == Source::Shared
+        sys::SHARED_HEAPS && self.segment.source() == Source::Shared
     }
 
     /// Whether an attachment that is not this one is dead, by the rules of C1.

@@ -60,7 +60,8 @@ impl std::fmt::Display for Holder {
         if !self.label.is_empty() {
             write!(f, " ({})", self.label)?;
         }
-        write!(f, " for {:.1} s", self.age_ms as f64 / 1000.0)?;
+        let tenths = self.age_ms.saturating_add(50) / 100;
+        write!(f, " for {}.{} s", tenths / 10, tenths % 10)?;
         if !self.alive {
             f.write_str(" (dead)")?;
         }

@@ -17,6 +17,42 @@ const dropped = new FinalizationRegistry((borrow) => {
 /** Keeps a view while an array lives that it gave. */
 const keeps = new WeakMap();
 
+/**
+ * Views that were made in this turn of the event loop, in which nothing is collected: most are released in it, and
+ * need no finalizer. `watch` gives one to the others.
+ */
+const fresh = [];
+let isWatchDue = false;
+
+function add(view, borrow) {
+  borrow.place = fresh.length;
+  fresh.push({ view, borrow });
+  if (isWatchDue) return;
+  isWatchDue = true;
+  queueMicrotask(watch);
+}
+
+function remove(view, borrow) {
+  if (borrow.place < 0) {
+    dropped.unregister(view);
+    return;
+  }
+  const last = fresh.pop();
+  if (last.borrow === borrow) return;
+  last.borrow.place = borrow.place;
+  fresh[borrow.place] = last;
+}
+
+function watch() {
+  isWatchDue = false;
+  for (const { view, borrow } of fresh.splice(0)) {
+    borrow.place = -1;
+    dropped.register(view, borrow, view);
+    if (borrow.bytes !== undefined) keeps.set(borrow.bytes, view);
+    borrow.bytes = undefined;
+  }
+}
+
 /** What is left of a view when it is collected. */
 class Borrow {
   constructor(instance, heapNumber, low, high, unique, verify) {
@@ -29,6 +65,10 @@ class Borrow {
     this.length = instance.word(1);
     this.tokenLow = instance.word(2);
     this.tokenHigh = instance.word(3);
+    /** Where it is among the fresh ones; -1 once it is watched. */
+    this.place = -1;
+    /** Of a fresh one, the array that keeps the view. */
+    this.bytes = undefined;
     this.sum = verify && !unique ? this.#checksum() : undefined;
   }
 
@@ -59,7 +99,7 @@ export class View {
     this.#borrow = new Borrow(instance, heapNumber, low, high, unique, verify);
     this.#buffer = buffer;
     this.#unique = unique;
-    dropped.register(this, this.#borrow, this);
+    add(this, this.#borrow);
   }
 
   /** The buffer that is borrowed. */
@@ -92,8 +132,11 @@ export class View {
   get bytes() {
     const memory = this.#check();
     if (this.#memory !== memory) {
+      const borrow = this.#borrow;
       this.#memory = memory;
-      this.#bytes = this.#kept(new Uint8Array(memory, this.#borrow.address, this.#borrow.length));
+      this.#bytes = new Uint8Array(memory, borrow.address, borrow.length);
+      if (borrow.place < 0) keeps.set(this.#bytes, this);
+      else borrow.bytes = this.#bytes;
     }
     return this.#bytes;
   }
@@ -155,7 +198,7 @@ export class View {
     if (this.#released) return;
     this.#released = true;
     this.#bytes = undefined;
-    dropped.unregister(this);
+    remove(this, this.#borrow);
     this.#borrow.end(false);
   }
 

@@ -58,6 +58,12 @@ fn command(ctx: &Ctx, program: Program) -> Result<Command> {
             command.arg(ctx.path("benches/node/rows.mjs")).arg(package);
             command
         }
+        Program::Wasm => {
+            let package = parts::wasm_js::setup(ctx)?.context("nothing builds WebAssembly here")?;
+            let mut command = Command::new(ctx.node()?);
+            command.arg(ctx.path("benches/node/wasm.mjs")).arg(package).arg(parts::wasm_js::bench_peer(ctx)?);
+            command
+        }
         Program::Demo => {
             crate::demo::ready(ctx)?;
             Command::new(this_program()?)

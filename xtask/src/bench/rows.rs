@@ -15,14 +15,24 @@ pub enum Program {
     Python,
     /// `benches/node/rows.mjs`.
     Node,
+    /// `benches/node/wasm.mjs`.
+    Wasm,
     /// `cargo xtask demo`.
     Demo,
 }
 
 impl Program {
     /// All, in the order in which they run.
-    pub const ALL: [Program; 7] =
-        [Program::Rust, Program::Handoff, Program::C, Program::Counters, Program::Python, Program::Node, Program::Demo];
+    pub const ALL: [Program; 8] = [
+        Program::Rust,
+        Program::Handoff,
+        Program::C,
+        Program::Counters,
+        Program::Python,
+        Program::Node,
+        Program::Wasm,
+        Program::Demo,
+    ];
 
     /// What it is called.
     pub fn name(self) -> &'static str {
@@ -33,6 +43,7 @@ impl Program {
             Program::Counters => "counters",
             Program::Python => "python",
             Program::Node => "node",
+            Program::Wasm => "wasm",
             Program::Demo => "demo",
         }
     }
@@ -104,6 +115,18 @@ pub const ROWS: &[Row] = &[
     row("py_frombuffer", Program::Python, 1.5, "Python: `np.frombuffer(buffer)`", "`np.frombuffer(bytes)`"),
     row("node_view", Program::Node, 1.2, "Node: borrow, view, read a byte, end: 64 MiB", "ours, 4 KiB"),
     row("node_copy", Program::Node, 0.05, "Node: the same, 1 MiB", "`Buffer.from` of 1 MiB"),
+    row(
+        "wasm_borrow",
+        Program::Wasm,
+        10.0,
+        "WebAssembly: 64 B borrowed, viewed, a byte read, ended",
+        "`new Uint8Array` of 64 B",
+    ),
+    row("wasm_borrow_vec", Program::Wasm, 2.0, "WebAssembly: the same", "wasm-bindgen, `Vec<u8>` of 64 B in and out"),
+    row("wasm_alloc", Program::Wasm, 5.0, "WebAssembly: 64 B allocated and freed", "`new Uint8Array` of 64 B"),
+    row("wasm_alloc_vec", Program::Wasm, 1.0, "WebAssembly: the same", "wasm-bindgen, `Vec<u8>` of 64 B in and out"),
+    row("wasm_in_out", Program::Wasm, 1.2, "WebAssembly: 1 MiB into the heap and out", "`slice` of 1 MiB, twice"),
+    row("wasm_in_out_vec", Program::Wasm, 1.2, "WebAssembly: the same", "wasm-bindgen, `Vec<u8>` of 1 MiB in and out"),
     row(
         "handoff_iceoryx2",
         Program::Handoff,

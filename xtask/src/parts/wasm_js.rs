@@ -1,11 +1,19 @@
-//! The part `wasm-js`: builds the npm package `weaveheap-wasm`, and runs its tests in Node.
+//! The part `wasm-js`: builds the npm package `weaveheap-wasm`, and runs its tests in Node and in headless Chromium.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::ctx::{Counts, Ctx, Wasm};
+use crate::ctx::{Counts, Ctx, Tool, Wasm};
+
+/// The browser of the tests.
+const CHROMIUM: Tool = Tool {
+    programs: &["chromium", "chromium-browser", "google-chrome"],
+    packages: &["chromium"],
+    tests: "tests of the WebAssembly package in a browser",
+    remedy: "Install Chromium.",
+};
 
 /// Builds the module and its JavaScript, puts both into the package's folder, and installs the packages that its tests need.
 /// The package's folder; `None` if nothing can build it here.
@@ -47,6 +55,19 @@ fn print_size(module: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Builds what the bench rows are measured against: its JavaScript for Node.
+pub fn bench_peer(ctx: &Ctx) -> Result<PathBuf> {
+    let kit = ctx.wasm_kit(Wasm::Wasm32, "rows in WebAssembly")?.context("nothing builds WebAssembly here")?;
+    let mut command = kit.cargo(ctx);
+    command.args(["build", "--release", "--locked", "--package", "weaveheap-bench-wasm"]).args(kit.target_args());
+    ctx.run("build weaveheap-bench-wasm (release)", &mut command)?;
+    let folder = ctx.target().join("bench/wasm");
+    let mut command = Command::new(ctx.wasm_bindgen()?);
+    command.arg(kit.modules("release").join("weaveheap_bench_wasm.wasm")).arg(&folder);
+    ctx.run("wasm-bindgen", command.args(["--target", "nodejs", "--name", "weaveheap_bench_wasm"]))?;
+    Ok(folder.join("weaveheap_bench_wasm.js"))
+}
+
 /// Sets up what is needed and runs every test of the part.
 pub fn test(ctx: &Ctx) -> Result<()> {
     let Some(package) = setup(ctx)? else { return Ok(()) };
@@ -68,5 +89,8 @@ pub fn test(ctx: &Ctx) -> Result<()> {
     let mut command = Command::new(&node);
     command.current_dir(&package).args(["--expose-gc", "--test"]).args(files);
     ctx.run_tests("weaveheap-wasm in Node", &mut command)?;
+    let Some(browser) = ctx.tool(&CHROMIUM)? else { return Ok(()) };
+    let mut command = Command::new(&node);
+    ctx.run_tests("weaveheap-wasm in Chromium", command.current_dir(&package).arg("test/browser.mjs").arg(browser))?;
     Ok(())
 }
