@@ -86,7 +86,7 @@ fn jco(ctx: &Ctx, components: &Components) -> Result<()> {
     let folder = ctx.path("crates/wasm/component/hosts/jco");
     ctx.npm_ci(&folder)?;
     let mut command = Command::new(ctx.node()?);
-    command.current_dir(&folder).args(["--test", "test/component.test.mjs"]);
+    command.current_dir(&folder).args(["--expose-gc", "--test", "test/component.test.mjs"]);
     ctx.run_tests("the component in Node, by jco", with(&mut command, components))?;
     let mut command = Command::new(ctx.node()?);
     says_hello(

@@ -8,24 +8,25 @@ use weaveheap_core::{CopyReason, Error, ErrorCode, Lease, Result};
 use crate::bindings::exports::weaveheap::heap::heap::{
     GuestSharedBorrow, GuestUniqueBorrow, SharedBorrow as Shared, SharedBorrowBorrow, UniqueBorrow as Unique,
 };
-use crate::entry::{Held, call};
+use crate::entry::{Held, call, freeing_call};
 use crate::error::{Answer, invalid};
+use crate::room::Line;
 
 /// Reading.
-pub(crate) struct SharedBorrow(Held<Lease>);
+pub(crate) struct SharedBorrow(Held<Lease>, Line);
 
 impl SharedBorrow {
     pub(crate) fn new(lease: Lease) -> SharedBorrow {
-        SharedBorrow(Held::new(lease))
+        SharedBorrow(Held::new(lease), Line::new())
     }
 }
 
 /// Reading and writing. Nobody enters while a call is under way, so that the cell is never borrowed twice.
-pub(crate) struct UniqueBorrow(Held<RefCell<Lease>>);
+pub(crate) struct UniqueBorrow(Held<RefCell<Lease>>, Line);
 
 impl UniqueBorrow {
     pub(crate) fn new(lease: Lease) -> UniqueBorrow {
-        UniqueBorrow(Held::new(RefCell::new(lease)))
+        UniqueBorrow(Held::new(RefCell::new(lease)), Line::new())
     }
 }
 
@@ -86,7 +87,7 @@ impl GuestSharedBorrow for SharedBorrow {
     }
 
     fn end(this: Shared) -> Answer<()> {
-        call(|| Ok(()))?;
+        freeing_call(|| Ok(()))?;
         drop(this);
         Ok(())
     }
@@ -137,7 +138,7 @@ impl GuestUniqueBorrow for UniqueBorrow {
     }
 
     fn end(this: Unique) -> Answer<()> {
-        call(|| Ok(()))?;
+        freeing_call(|| Ok(()))?;
         drop(this);
         Ok(())
     }

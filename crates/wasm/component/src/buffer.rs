@@ -6,7 +6,7 @@ use weaveheap_core::{BorrowKind, Handle, Lease, Result};
 
 use crate::bindings::exports::weaveheap::heap::heap::{BufferInfo, GuestByteBuffer, SharedBorrow, UniqueBorrow};
 use crate::borrow;
-use crate::entry::{Held, call};
+use crate::entry::{Held, call, freeing_call};
 use crate::error::Answer;
 use crate::info;
 use crate::region::Arena;
@@ -54,6 +54,6 @@ impl GuestByteBuffer for Buffer {
     }
 
     fn free(&self) -> Answer<()> {
-        call(|| self.arena.heap.free(self.handle))
+        freeing_call(|| self.arena.heap.free(self.handle))
     }
 }

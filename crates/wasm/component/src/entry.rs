@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use weaveheap_core::{Error, ErrorCode, Result};
 
 use crate::error::Answer;
+use crate::room;
 
 /// True during a call. A component is never entered while it is in a call, so that a call that finds this true comes after
 /// a trap.
@@ -30,8 +31,23 @@ pub(crate) fn enter() -> Result<Entry> {
     Ok(Entry(()))
 }
 
-/// Makes a call of the interface: entered, done, and its error as the interface has it.
+/// Makes a call of the interface: entered, done, and its error as the interface has it. `OutOfMemory` where there is no
+/// memory for a resource and a message.
 pub(crate) fn call<T>(work: impl FnOnce() -> Result<T>) -> Answer<T> {
+    entered(|| room::for_call().and_then(|()| work()))
+}
+
+/// The same for a call that makes a report.
+pub(crate) fn report<T>(work: impl FnOnce() -> Result<T>) -> Answer<T> {
+    entered(|| room::report(work))
+}
+
+/// The same for a call that gives memory back: it is not refused for want of it.
+pub(crate) fn freeing_call<T>(work: impl FnOnce() -> Result<T>) -> Answer<T> {
+    entered(|| room::freeing(work))
+}
+
+fn entered<T>(work: impl FnOnce() -> Result<T>) -> Answer<T> {
     enter().and_then(|_entry| work()).map_err(|error| crate::error::refusal(&error))
 }
 
@@ -58,7 +74,7 @@ impl<T> Drop for Held<T> {
         let entry = enter();
         if entry.is_ok() {
             // SAFETY: the value is dropped here and nowhere else, and `self` is not used afterwards.
-            unsafe { ManuallyDrop::drop(&mut self.0) };
+            room::freeing(|| unsafe { ManuallyDrop::drop(&mut self.0) });
         }
     }
 }

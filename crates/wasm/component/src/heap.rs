@@ -12,13 +12,11 @@ use crate::bindings::exports::weaveheap::heap::heap::{
 };
 use crate::borrow::{SharedBorrow, UniqueBorrow};
 use crate::buffer::Buffer;
-use crate::entry::{Held, call};
+use crate::entry::{Held, call, freeing_call, report};
 use crate::error::Answer;
 use crate::info;
 use crate::region::{Arena, Region as OwnRegion};
-
-/// What is kept of the module's memory for messages when memory cannot grow any more.
-const KEPT: usize = 64 << 10;
+use crate::room::{self, Line};
 
 impl Guest for Component {
     type Heap = Heap;
@@ -39,16 +37,9 @@ impl Guest for Component {
 /// A private heap.
 pub(crate) struct Heap(Held<Core>);
 
-/// Makes the module's allocator grow its memory now: what is freed here it keeps for itself.
-fn keep_memory_for_messages() {
-    let mut kept = Vec::<u8>::new();
-    // Where there is no such memory, messages may fail later, and the heap with them: none is made then.
-    let _ = std::hint::black_box(kept.try_reserve_exact(KEPT));
-}
-
 fn create(options: HeapOptions) -> Result<Core> {
     crate::embedder::set();
-    keep_memory_for_messages();
+    room::keep();
     let made = CoreOptions::new().runtime(Runtime::Wasm).label(options.label);
     match options.limit {
         Some(limit) => made.limit(limit),
@@ -98,7 +89,11 @@ impl GuestHeap for Heap {
     }
 
     fn publish(&self, name: String, handle: u64) -> Answer<()> {
-        call(|| self.0.publish(&name, Handle::from_bits(handle)))
+        call(|| {
+            self.0.publish(&name, Handle::from_bits(handle))?;
+            Line::forever();
+            Ok(())
+        })
     }
 
     fn lookup(&self, name: String) -> Answer<u64> {
@@ -106,22 +101,25 @@ impl GuestHeap for Heap {
     }
 
     fn unpublish(&self, name: String) -> Answer<()> {
-        call(|| self.0.unpublish(&name))
+        freeing_call(|| self.0.unpublish(&name))
     }
 
     fn holders(&self, handle: u64) -> Answer<Vec<Holder>> {
-        call(|| Ok(self.0.holders(Handle::from_bits(handle))?.into_iter().map(info::holder).collect()))
+        report(|| Ok(self.0.holders(Handle::from_bits(handle))?.into_iter().map(info::holder).collect()))
     }
 
     fn statistics(&self) -> Answer<Statistics> {
-        call(|| self.0.snapshot().map(info::statistics))
+        report(|| self.0.snapshot().map(info::statistics))
     }
 
     fn check(&self) -> Answer<CheckReport> {
-        call(|| self.0.check().map(info::report))
+        report(|| {
+            room::for_check(&self.0)?;
+            self.0.check().map(info::report)
+        })
     }
 
     fn detach(&self) -> Answer<()> {
-        call(|| self.0.detach())
+        freeing_call(|| self.0.detach())
     }
 }

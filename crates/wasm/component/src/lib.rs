@@ -10,6 +10,7 @@ mod error_code;
 mod heap;
 mod info;
 mod region;
+mod room;
 
 /// What wit-bindgen writes from `wit/`.
 #[allow(missing_docs, reason = "written by wit-bindgen from files that have the docs")]

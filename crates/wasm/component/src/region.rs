@@ -6,24 +6,26 @@ use weaveheap_core::{DEFAULT_ALIGN, Handle, Heap, Init, Result};
 
 use crate::bindings::exports::weaveheap::heap::heap::{BufferOptions, ByteBuffer, GuestRegion, RegionInfo};
 use crate::buffer::Buffer;
-use crate::entry::{Held, call};
+use crate::entry::{Held, call, freeing_call};
 use crate::error::Answer;
 use crate::info;
+use crate::room::Line;
 
 /// A region with its heap. The one that owns it closes it when idle, if it is still open when the last user goes.
 pub(crate) struct Arena {
     pub(crate) heap: Heap,
     handle: Handle,
     owns: bool,
+    _line: Line,
 }
 
 impl Arena {
     pub(crate) fn owned(heap: &Heap, handle: Handle) -> Arena {
-        Arena { heap: heap.clone(), handle, owns: true }
+        Arena { heap: heap.clone(), handle, owns: true, _line: Line::new() }
     }
 
     pub(crate) fn referred(heap: &Heap, handle: Handle) -> Arena {
-        Arena { heap: heap.clone(), handle, owns: false }
+        Arena { heap: heap.clone(), handle, owns: false, _line: Line::new() }
     }
 }
 
@@ -80,14 +82,14 @@ impl GuestRegion for Region {
     }
 
     fn reset(&self) -> Answer<()> {
-        call(|| self.0.heap.reset(self.0.handle))
+        freeing_call(|| self.0.heap.reset(self.0.handle))
     }
 
     fn close(&self) -> Answer<()> {
-        call(|| self.0.heap.close(self.0.handle))
+        freeing_call(|| self.0.heap.close(self.0.handle))
     }
 
     fn close_when_idle(&self) -> Answer<()> {
-        call(|| self.0.heap.close_when_idle(self.0.handle))
+        freeing_call(|| self.0.heap.close_when_idle(self.0.handle))
     }
 }

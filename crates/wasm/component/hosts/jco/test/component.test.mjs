@@ -167,6 +167,18 @@ test('a dropped resource is refused before the component is called', async () =>
   assert.equal(heap.check().borrows, 0n);
 });
 
+test('a borrow that is only forgotten ends when it is collected', async () => {
+  const { heap, region } = await heapAndRegion();
+  const buffer = region.alloc(8n, PLAIN);
+  (() => buffer.borrowShared())();
+  refused('borrow-conflict', () => buffer.borrowUnique());
+  for (let tries = 0; tries < 100 && heap.check().borrows > 0n; tries += 1) {
+    globalThis.gc();
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  buffer.borrowUnique()[dispose]();
+});
+
 test('dropping the owner of a region closes it when nothing of it is used', async () => {
   const { heap, region } = await heapAndRegion();
   const handle = region.handle();
@@ -247,6 +259,32 @@ test('memory that cannot grow is out-of-memory, and the heap goes on', async () 
   const again = region.alloc(1n << 20n, PLAIN).borrowUnique();
   again.fill(0n, 1n << 20n, 7);
   assert.deepEqual(again.read((1n << 20n) - 2n, 2n), new Uint8Array([7, 7]));
+});
+
+test('memory full of borrows, buffers and what the host keeps of them is out-of-memory too', async () => {
+  const { Heap } = (await instance({ change: atMost(40) })).heap;
+  const heap = Heap.create({ limit: 64n << 20n, label: '' });
+  const region = heap.createRegion({ name: 'full' });
+  const buffer = region.alloc(1n, PLAIN);
+  const kept = [];
+  const fill = (make) => {
+    assert.throws(() => {
+      for (let count = 0; count < 1e6; count += 1) kept.push(make());
+    }, { code: 'out-of-memory' });
+  };
+  fill(() => buffer.borrowShared());
+  assert.ok(kept.length > 1000, `${kept.length}`);
+  fill(() => region.alloc(1n, PLAIN));
+  fill(() => heap.bufferAt(buffer.handle()));
+  for (const call of [() => heap.statistics(), () => heap.check(), () => region.allocString('')]) {
+    assert.throws(call, { code: 'out-of-memory' });
+  }
+  assert.throws(() => region.close(), { code: 'borrowed' });
+  for (const resource of kept.splice(0)) resource[dispose]();
+  region.reset();
+  const text = region.allocString('again').borrowShared();
+  assert.equal(text.text(), 'again');
+  assert.deepEqual(heap.statistics().borrows.map((holder) => holder.kind), ['shared']);
 });
 
 test('after an exception of the host in a call, the component refuses every call itself', async () => {

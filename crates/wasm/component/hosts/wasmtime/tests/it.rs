@@ -302,3 +302,19 @@ fn after_a_panic_wasmtime_lets_no_call_in_and_a_new_instance_works() {
     fresh.unique(buffer);
     assert_eq!(fresh.borrows(), 1);
 }
+
+#[test]
+fn a_list_without_memory_for_it_is_a_trap_and_one_in_pieces_is_not() {
+    let mut case = Case::of(compiled(), 8 << 20, Some(4 << 20));
+    let heap = case.heap;
+    let buffer = case.alloc(1 << 20);
+    let writing = case.unique(buffer);
+    for at in 0..16 {
+        let piece = vec![at as u8; 64 << 10];
+        case.ok(|api, store| api.unique_borrow().call_write(store, writing, at << 16, &piece));
+    }
+    let list = vec![0; 16 << 20];
+    let trap = case.instance.call(|api, store| api.unique_borrow().call_write(store, writing, 0, &list)).unwrap_err();
+    assert_eq!(trap.downcast_ref::<Trap>(), Some(&Trap::UnreachableCodeReached), "{trap:?}");
+    assert!(case.instance.call(|api, store| api.heap().call_check(store, heap)).is_err());
+}
