@@ -318,3 +318,17 @@ fn a_list_without_memory_for_it_is_a_trap_and_one_in_pieces_is_not() {
     assert_eq!(trap.downcast_ref::<Trap>(), Some(&Trap::UnreachableCodeReached), "{trap:?}");
     assert!(case.instance.call(|api, store| api.heap().call_check(store, heap)).is_err());
 }
+
+#[test]
+fn a_resource_of_another_instance_is_an_error_of_the_host() {
+    let (mut case, mut other) = (Case::new(), Case::new());
+    let foreign = other.alloc_from(b"1234");
+    let foreign = other.shared(foreign);
+    let target = case.alloc(4);
+    let to = case.unique(target);
+    let refused = case.instance.call(|api, store| api.unique_borrow().call_copy_from(store, to, 0, foreign, 0, 4));
+    let error = refused.unwrap_err();
+    assert!(error.downcast_ref::<Trap>().is_none(), "{error:?}");
+    let bytes = case.ok(|api, store| api.unique_borrow().call_read(store, to, 0, 4));
+    assert_eq!(bytes, [0; 4]);
+}
