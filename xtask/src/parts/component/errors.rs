@@ -62,7 +62,7 @@ fn interface(entries: &[Entry]) -> Result<String> {
          code: error-code,\n        \
          /// The handle that it was about, as 64 bits; 0 if it was about none. `heap.holders` says who is in the way of it.\n        \
          about: u64,\n        \
-         /// What was wrong and what to do, for people.\n        \
+         /// What was wrong and what to do, for people; empty where there was no memory for it.\n        \
          message: string,\n    \
          }\n}\n",
     );
