@@ -1,5 +1,5 @@
 //! The project's own commands: `cargo xtask demo | test | bench | fuzz | check | setup | gen | install |
-//! component | picture`.
+//! component | web | picture`.
 
 mod bench;
 mod check;
@@ -86,6 +86,12 @@ enum Command {
         /// The file to write.
         file: std::path::PathBuf,
     },
+    /// Build the sample page of `samples/web`, and serve it until Ctrl-C.
+    Web {
+        /// Where, on this machine alone; 0 takes any that is free.
+        #[arg(long, default_value_t = 8080)]
+        port: u16,
+    },
     /// Draw the demo's output for the README.
     Picture {
         /// The size of the table, like 64M or 1G.
@@ -125,6 +131,7 @@ fn run(cli: Cli) -> Result<std::process::ExitCode> {
         Command::Picture { size } => picture::draw(&ctx, size)?,
         Command::Install { prefix } => parts::capi::install(&ctx, &prefix)?,
         Command::Component { file } => parts::component::write(&ctx, &file)?,
+        Command::Web { port } => parts::web::serve(&ctx, port)?,
         Command::Check => check::run(&ctx)?,
         Command::Setup => {
             demo::ready(&ctx)?;

@@ -19,6 +19,7 @@ pub mod sanitizers;
 pub mod wasm;
 pub mod wasm_js;
 pub mod wasm_types;
+pub mod web;
 
 use anyhow::Result;
 

@@ -1,5 +1,6 @@
 //! The part `samples`: each language has the two samples that every newcomer looks for, and no file lies there that
-//! nothing runs. The parts of the languages run them: `conformance` those in Rust, `capi`, `python` and `node` theirs.
+//! nothing runs. The parts of the languages run them: `conformance` those in Rust, `capi`, `python` and `node` theirs. The
+//! sample page is built and tested here (`web.rs`).
 
 use std::collections::BTreeSet;
 
@@ -22,5 +23,5 @@ pub fn test(ctx: &Ctx) -> Result<()> {
         ensure!(names == wanted, "{folder} has the samples {names:?}, and should have {wanted:?}");
         ctx.count(Counts { passed: 1, ..Counts::default() });
     }
-    Ok(())
+    super::web::test(ctx)
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use crate::ctx::{Counts, Ctx, Tool, Wasm};
 
 /// The browser of the tests.
-const CHROMIUM: Tool = Tool {
+pub const CHROMIUM: Tool = Tool {
     programs: &["chromium", "chromium-browser", "google-chrome"],
     packages: &["chromium"],
     tests: "tests of the WebAssembly package in a browser",
@@ -20,7 +20,9 @@ const CHROMIUM: Tool = Tool {
 pub fn setup(ctx: &Ctx) -> Result<Option<PathBuf>> {
     let Some(kit) = ctx.wasm_kit(Wasm::Small, "tests of the WebAssembly package")? else { return Ok(None) };
     let mut command = kit.cargo(ctx);
-    command.args(["build", "--release", "--locked", "--package", "weaveheap-wasm"]).args(kit.target_args());
+    // As a module alone: with a library beside it, the linker would not see the whole program.
+    command.args(["rustc", "--release", "--locked", "--package", "weaveheap-wasm", "--crate-type", "cdylib"]);
+    command.args(kit.target_args());
     for (key, value) in [("OPT_LEVEL", "z"), ("LTO", "fat"), ("PANIC", "abort"), ("DEBUG", "false")] {
         command.env(format!("CARGO_PROFILE_RELEASE_{key}"), value);
     }
