@@ -2,7 +2,7 @@
 // `node test/browser.mjs CHROMIUM`; `cargo xtask test wasm-js` finds the browser.
 
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -10,6 +10,7 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
+import { build, createServer as develop, preview } from 'vite';
 import { tests as own } from './own.mjs';
 import { tests as same } from './same.mjs';
 
@@ -75,6 +76,48 @@ for (const [file, tests] of Object.entries({ same, own })) {
     });
   }
 }
+
+/** The page of docs/wasm.md, in a folder of its own. */
+function site() {
+  const folder = path.join(profile, 'site');
+  const text = readFileSync(path.join(PACKAGE, '../../docs/wasm.md'), 'utf8');
+  const block = (start) => text.slice(text.indexOf('```js\n', text.indexOf(start)) + 6).split('```')[0];
+  mkdirSync(path.join(folder, 'node_modules'), { recursive: true });
+  symlinkSync(PACKAGE, path.join(folder, 'node_modules/weaveheap-wasm'), 'dir');
+  writeFileSync(path.join(folder, 'index.html'), '<!doctype html><body><script type="module" src="./main.js"></script></body>');
+  writeFileSync(path.join(folder, 'main.js'), block('`src/main.js`'));
+  writeFileSync(path.join(folder, 'vite.config.mjs'), block('`vite.config.js`'));
+  return folder;
+}
+
+/** What the page at this address says once it has said something. */
+async function said(address) {
+  const other = await context.newPage();
+  await other.goto(address);
+  await other.waitForFunction(() => document.body.textContent.trim() !== '');
+  const text = await other.evaluate(() => document.body.textContent.trim());
+  await other.close();
+  return text;
+}
+
+test('a page that Vite serves or has built says what docs/wasm.md makes it say', async () => {
+  const root = site();
+  const options = { root, logLevel: 'error', preview: { host: '127.0.0.1' }, server: { host: '127.0.0.1', fs: { strict: false } } };
+  const wanted = '13 bytes, of which the first is 114';
+  const developing = await (await develop(options)).listen();
+  try {
+    assert.equal(await said(developing.resolvedUrls.local[0]), wanted);
+  } finally {
+    await developing.close();
+  }
+  await build(options);
+  const built = await preview(options);
+  try {
+    assert.equal(await said(built.resolvedUrls.local[0]), wanted);
+  } finally {
+    await built.close();
+  }
+});
 
 test('the collector can be asked for garbage, so that no test of it was left out', async () => {
   assert.equal(await page.evaluate(() => typeof globalThis.gc), 'function');

@@ -47,13 +47,21 @@ test('the first lines of the README run', () => {
   assert.equal(runModule(script, 'module'), '6');
 });
 
-test('Vite builds a page of it, with the module beside it', () => {
+const page = readFileSync(path.join(PACKAGE, '../../docs/wasm.md'), 'utf8');
+const programs = [...page.matchAll(/```js\n((?:(?!```)[\s\S])*)```\n\n```text\n([\s\S]*?)```/g)];
+
+test('the programs for Node in docs/wasm.md print what it says', () => {
+  assert.equal(programs.length, 2);
+  for (const [, script, output] of programs) assert.equal(`${runModule(script, 'module')}\n`, output);
+});
+
+test('Vite builds the page of docs/wasm.md, with the module beside it', () => {
   const site = path.join(folder, 'site');
   mkdirSync(site);
-  writeFileSync(path.join(site, 'index.html'), '<script type="module" src="./main.js"></script>');
-  writeFileSync(path.join(site, 'main.js'), `import init, { Heap } from 'weaveheap-wasm';
-    await init();
-    document.title = Heap.private().region().string('built').toString();`);
+  const block = (start) => page.slice(page.indexOf('```js\n', page.indexOf(start)) + 6).split('```')[0];
+  writeFileSync(path.join(site, 'index.html'), '<!doctype html><body><script type="module" src="./main.js"></script></body>');
+  writeFileSync(path.join(site, 'vite.config.mjs'), block('`vite.config.js`'));
+  writeFileSync(path.join(site, 'main.js'), block('`src/main.js`'));
   run(process.execPath, [path.join(PACKAGE, 'node_modules/vite/bin/vite.js'), 'build', '--logLevel', 'warn', '--target', 'es2022'], site);
   const assets = readdirSync(path.join(site, 'dist/assets'));
   const module = assets.find((name) => name.endsWith('.wasm'));

@@ -17,7 +17,7 @@ use crate::parts::{self, python};
 use markdown::Page;
 
 /// Rules of the design that are not in force yet. Documents may name them, and ROADMAP.md must.
-const LATER: [&str; 4] = ["K3", "B5", "V5", "V6"];
+const LATER: [&str; 3] = ["K3", "B5", "V6"];
 /// Words that look like rules and are none: a version of C.
 const NO_RULES: [&str; 1] = ["C11"];
 
