@@ -122,9 +122,11 @@ function rowOf(reason, ...numbers) {
 }
 
 function draw() {
+  const width = Math.floor(find('picture').clientWidth);
+  // Not laid out yet, or not shown: the observer comes when it is.
+  if (width === 0) return;
   const stats = heap.stats();
   const buffers = stats.regions.flatMap(({ handle }) => heap.regionAt(handleFromString(handle)).buffers());
-  const width = Math.floor(find('picture').clientWidth);
   find('picture').innerHTML = drawHeap({ ...stats, buffers }, { width });
 }
 

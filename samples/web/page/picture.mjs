@@ -21,14 +21,17 @@ const STYLE = `
 const BOX = { height: 28, gap: 3, least: 26 };
 /** Boxes of one region; more are said in words. */
 const MOST = 240;
+/** The narrowest picture. */
+const NARROWEST = 160;
 /** About the width of a letter. */
 const LETTER = 7.2;
 
 /**
- * The picture of a heap, so many units wide. `snapshot` is what `heap.stats()` gives, with `buffers` beside it: a list of what
+ * The picture of a heap, so many units wide (160 at least). `snapshot` is what `heap.stats()` gives, with `buffers` beside it: a list of what
  * `region.buffers()` gives for all regions.
  */
-export function drawHeap(snapshot, { width = 720 } = {}) {
+export function drawHeap(snapshot, { width: wanted = 720 } = {}) {
+  const width = wanted >= NARROWEST ? wanted : NARROWEST;
   const { heap, regions } = snapshot;
   const buffers = new Map(regions.map((region) => [region.handle, []]));
   for (const buffer of snapshot.buffers) buffers.get(buffer.region)?.push(buffer);

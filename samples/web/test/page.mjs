@@ -37,7 +37,7 @@ async function open() {
   page.on('pageerror', (error) => complaints.push(String(error)));
   page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
   await page.goto(`http://127.0.0.1:${server.address().port}/`);
-  await page.waitForFunction(() => globalThis.sample !== undefined);
+  await page.waitForFunction(() => globalThis.sample !== undefined && document.querySelector('#picture svg') !== null);
   return page;
 }
 
@@ -125,6 +125,30 @@ test('what Rust writes, JavaScript reads, without a copy', async () => {
   assert.ok(Math.abs(raised / sum - 1.01) < 1e-9, `${raised} of ${sum}`);
   assert.equal(number(await fine('sum-rust')), raised);
   assert.deepEqual((await counters()).copies, before);
+});
+
+test('Rust refuses what is no column, no buffer and no heap', async () => {
+  const codes = await page.evaluate(() => {
+    const { heap, rust, loaded } = globalThis.sample;
+    const { handle, length } = loaded.buffer;
+    const of = (call) => {
+      try {
+        return call();
+      } catch (error) {
+        return error.code;
+      }
+    };
+    return [
+      rust.columnSum(heap.id, handle, length, 0),
+      of(() => rust.columnSum(heap.id, handle, length - 7, 1)),
+      of(() => rust.columnSum(heap.id, handle, 8, 2 ** 32 - 1)),
+      of(() => rust.columnScale(heap.id, handle, 2 ** 32 - 1, 1, 2)),
+      of(() => rust.columnSum(heap.id, handle + (1n << 32n), 0, 1)),
+      of(() => rust.columnSum('0'.repeat(32), handle, 0, 1)),
+    ];
+  });
+  assert.deepEqual(codes, [0, 'InvalidArgument', 'InvalidArgument', 'InvalidArgument', 'StaleHandle', 'NotFound']);
+  await fine('sum-rust');
 });
 
 test('a shared view lets others read and nobody write', async () => {

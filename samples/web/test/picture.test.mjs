@@ -51,6 +51,14 @@ test('boxes are as wide as buffers are large, and none is out of the picture', (
   }
 });
 
+test('a picture without room is as narrow as one can be', () => {
+  for (const width of [0, -5, NaN, 159]) {
+    const svg = drawHeap(snapshot([region('r0:1')], [buffer('b0:1')]), { width });
+    assert.match(svg, /^<svg [^>]*width="160"/);
+    assert.doesNotMatch(svg, /"-|NaN/);
+  }
+});
+
 test('regions are as long as what they have reserved', () => {
   const regions = [region('r0:1', { reserved: 262144, bytes_live: 65536 }), region('r1:1', { reserved: 131072, bytes_live: 0, buffers: 0, name: 'half' })];
   const svg = drawHeap(snapshot(regions, []), { width: 800 });

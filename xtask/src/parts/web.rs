@@ -90,12 +90,15 @@ pub fn serve(ctx: &Ctx, port: u16) -> Result<()> {
     Ok(())
 }
 
-/// The drawing's own tests, then the page in the browser.
+/// The drawing's own tests, those of loading in Node, then the page in the browser.
 pub fn test(ctx: &Ctx) -> Result<()> {
     let mut command = Command::new(ctx.node()?);
     command.current_dir(ctx.path(SAMPLE)).args(["--test", "test/picture.test.mjs"]);
     ctx.run_tests("the drawing of a heap", &mut command)?;
     let Some(site) = build(ctx)? else { return Ok(()) };
+    let mut command = Command::new(ctx.node()?);
+    command.current_dir(ctx.path(SAMPLE)).args(["--test", "test/loading.test.mjs"]);
+    ctx.run_tests("loading into a buffer", &mut command)?;
     let Some(browser) = ctx.tool(&CHROMIUM)? else { return Ok(()) };
     let mut command = Command::new(ctx.node()?);
     command.current_dir(ctx.path(SAMPLE)).args(["test/page.mjs"]).arg(site).arg(browser);
