@@ -68,7 +68,7 @@ export async function show(times) {
     const holder = both.holders();
     const here = code(() => both.waitHere(1000));
     const woken = two.call('wait', place, 10_000);
-    await pause(200);
+    await pause(500);
     await one.call('end');
     const waited = await woken;
     const met = await Promise.all(both.workers.map((worker) => worker.call('count', place, times)));
