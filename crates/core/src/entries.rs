@@ -19,6 +19,8 @@ pub(crate) struct FreeEntry<'a> {
 pub(crate) struct EntryStack {
     /// Free ones, without the one at hand.
     others: UnsafeCell<Vec<(NonNull<Entry>, u32)>>,
+    /// How many entries the thread has, free or in use.
+    owned: Cell<usize>,
     entry: Cell<NonNull<Entry>>,
     /// Its index, as the state of a slot under its unique borrow has it.
     unique: Cell<u64>,
@@ -36,7 +38,12 @@ impl EntryStack {
     const NOTHING: NonNull<Entry> = NonNull::from_ref(&NOTHING).cast();
 
     pub(crate) const fn new() -> EntryStack {
-        EntryStack { others: UnsafeCell::new(Vec::new()), entry: Cell::new(EntryStack::NOTHING), unique: Cell::new(0) }
+        EntryStack {
+            others: UnsafeCell::new(Vec::new()),
+            owned: Cell::new(0),
+            entry: Cell::new(EntryStack::NOTHING),
+            unique: Cell::new(0),
+        }
     }
 
     /// The entry at hand with its word, whether free or not.
@@ -100,6 +107,17 @@ impl EntryStack {
         }
     }
 
+    /// Makes room for so many more entries, since to put one back must not need memory. False if there is none.
+    pub(crate) fn make_room(&self, more: u32) -> bool {
+        let owned = self.owned.get() + more as usize;
+        self.others(|others| others.try_reserve_exact(owned - others.len().min(owned)).is_ok())
+    }
+
+    /// The thread has so many more entries, for which room was made.
+    pub(crate) fn own(&self, more: u32) {
+        self.owned.set(self.owned.get() + more as usize);
+    }
+
     /// Whether this entry is at hand, so that it is put back by its word alone.
     #[inline(always)]
     pub(crate) fn is_at_hand(&self, entry: &Entry) -> bool {
@@ -126,6 +144,7 @@ impl EntryStack {
 
     pub(crate) fn clear(&self) {
         self.entry.set(EntryStack::NOTHING);
+        self.owned.set(0);
         drop(self.others(std::mem::take));
     }
 }
@@ -186,6 +205,24 @@ mod tests {
         entries[0].word.set_release(phase::freed(entries[0].word.relaxed()));
         stack.push(7, &entries[0]);
         assert_eq!((begin(&stack), begin(&stack)), (Some((7, 3 * GENERATION)), None));
+    }
+
+    #[test]
+    fn entries_that_are_put_back_take_no_memory() {
+        const PAGE: u32 = 64;
+        let entries: Vec<[Entry; 3]> = (0..2 * PAGE).map(|_| entries([GENERATION; 3])).collect();
+        let stack = EntryStack::new();
+        for page in entries.chunks(PAGE as usize) {
+            assert!(stack.make_room(PAGE) && stack.make_room(PAGE));
+            stack.own(PAGE);
+            let place = stack.others(|others| others.as_ptr());
+            page.iter().for_each(|entry| stack.push(0, &entry[0]));
+            assert_eq!(stack.others(|others| others.as_ptr()), place);
+            while begin(&stack).is_some() {}
+        }
+        let place = stack.others(|others| others.as_ptr());
+        entries.iter().for_each(|entry| end(&stack, 0, &entry[0]));
+        assert_eq!(stack.others(|others| (others.as_ptr(), others.len())), (place, 2 * PAGE as usize - 1));
     }
 
     #[test]

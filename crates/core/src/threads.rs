@@ -420,6 +420,10 @@ impl Attachment {
                 return Ok(entry);
             }
         }
+        if !tcb.free_entries.make_room(ENTRIES_PER_PAGE) {
+            let what = "the program has no memory left for another page of the ledger's entries: end some borrows";
+            return Err(Error::with_message(ErrorCode::OutOfMemory, what));
+        }
         let locked = Locked::take(self)?;
         let mut change = locked.change();
         let (page, place) = pages::take_record::<EntryPage>(&locked, &mut change, |p| &p.next)?;
@@ -436,6 +440,7 @@ impl Attachment {
         }
         change.commit()?;
         drop(locked);
+        tcb.free_entries.own(ENTRIES_PER_PAGE);
         for index in page * ENTRIES_PER_PAGE..(page + 1) * ENTRIES_PER_PAGE {
             let entry = self.segment.record::<Entry>(index)?;
             let mut word = entry.word.acquire();
