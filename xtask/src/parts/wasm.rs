@@ -19,6 +19,7 @@ const CANNOT: &[(&str, &[&str], &[&str])] = &[
             "borrow::closing_under",
             "borrow::ends_by_a_thread",
             "borrow::every_safe_way",
+            "borrow::joined_by_another",
             "borrow::leases_end_in_other",
             "borrow::one_thread_frees",
             "borrow::statistics_are_whole",

@@ -551,7 +551,7 @@ fn borrows_that_are_alone_are_seen_joined_and_ended_in_any_order() {
             };
             let first = shared(&heap);
             assert_eq!(seen(), 1);
-            let second = std::thread::scope(|scope| scope.spawn(|| shared(&heap)).join().expect("no panic"));
+            let second = shared(&heap);
             assert_eq!(seen(), 2);
             let mut held = [Some(first), Some(second), Some(shared(&heap))];
             for (ended, at) in order.into_iter().enumerate() {
@@ -563,6 +563,24 @@ fn borrows_that_are_alone_are_seen_joined_and_ended_in_any_order() {
             assert_eq!(seen(), 0);
             heap.free(buffer).expect("nobody borrows it");
         }
+    }
+}
+
+#[test]
+fn joined_by_another_thread_a_borrow_that_was_alone_ends_first_or_last() {
+    let heap = Heap::private().expect("a heap");
+    for first in [true, false] {
+        let region = heap.create_region(&RegionOptions::new()).expect("a region");
+        let buffer = heap.alloc(region, 64, 64, Init::Zeroed).expect("room");
+        let alone = heap.borrow(buffer, BorrowKind::Shared).expect("it is free");
+        let join = || heap.borrow(buffer, BorrowKind::Shared).expect("all of them are shared");
+        let joined = std::thread::scope(|scope| scope.spawn(join).join().expect("no panic"));
+        let (next, last) = if first { (alone, joined) } else { (joined, alone) };
+        next.end();
+        assert_eq!(code(heap.borrow(buffer, BorrowKind::Unique)), ErrorCode::BorrowConflict);
+        heap.check().expect("sound");
+        last.end();
+        heap.borrow(buffer, BorrowKind::Unique).expect("nobody borrows it").end();
     }
 }
 
