@@ -46,7 +46,10 @@ pub(crate) fn pending(region: u32, context: Option<u32>) -> u64 {
 }
 
 fn chunk_run(change: &Change<'_>, chunk: &Chunk) -> Run {
-    let run = change.get(&chunk.run);
+    run_of(change.get(&chunk.run))
+}
+
+fn run_of(run: u64) -> Run {
     Run { first: run >> 32, count: run & 0xffff_ffff, fresh: false, needs_commit: false }
 }
 
@@ -215,8 +218,7 @@ pub(crate) fn release_chunks(locked: &Locked<'_>, region: &RegionRecord, region_
             return Err(corrupt(format!("chunk {index} is not of region {region_index}, which gives it back")));
         }
         change.put(&chunk.region, 0);
-        let run = chunk.run.acquire();
-        let run = Run { first: run >> 32, count: run & 0xffff_ffff, fresh: false, needs_commit: false };
+        let run = run_of(chunk.run.acquire());
         given.add(&mut change, segment, run.first, run.count)?;
         (link, last) = (chunk.next.acquire(), Some(chunk));
     }

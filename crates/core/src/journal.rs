@@ -145,7 +145,7 @@ impl<'a> Locked<'a> {
 
     /// Begins a change.
     pub(crate) fn change(&self) -> Change<'_> {
-        Change { segment: self.segment, writes: [const { (0, 0, 0) }; JOURNAL], len: 0, overflow: false }
+        Change::new(self.segment)
     }
 }
 
@@ -175,7 +175,11 @@ pub(crate) struct Change<'a> {
     overflow: bool,
 }
 
-impl Change<'_> {
+impl<'a> Change<'a> {
+    fn new(segment: &'a Segment) -> Change<'a> {
+        Change { segment, writes: [const { (0, 0, 0) }; JOURNAL], len: 0, overflow: false }
+    }
+
     /// The word's value as this change has it.
     pub(crate) fn get(&self, word: &Word) -> u64 {
         let offset = self.segment.offset_of(word);
@@ -189,8 +193,8 @@ impl Change<'_> {
 
     /// A change that is made whole before this one, of words that this one has not touched.
     #[cfg(target_family = "wasm")]
-    pub(crate) fn before(&self) -> Change<'_> {
-        Change { segment: self.segment, writes: [const { (0, 0, 0) }; JOURNAL], len: 0, overflow: false }
+    pub(crate) fn before(&self) -> Change<'a> {
+        Change::new(self.segment)
     }
 
     /// How many writes there is room for.
@@ -200,7 +204,7 @@ impl Change<'_> {
 
     /// Writes one word.
     pub(crate) fn set(&mut self, word: &Word, value: u64) {
-        self.push(self.segment.offset_of(word), 1, value);
+        self.fill(word, 1, value);
     }
 
     /// Writes one word that this change has not written before.
@@ -211,7 +215,7 @@ impl Change<'_> {
     /// Writes one word that depends on what it is.
     pub(crate) fn update(&mut self, word: &Word, update: impl FnOnce(u64) -> u64) {
         let offset = self.segment.offset_of(word);
-        match self.writes[..self.len].iter_mut().rev().find(|w| (w.0..w.0 + w.1 * 8).contains(&offset)) {
+        match self.written(offset) {
             Some(write) if write.1 == 1 => write.2 = update(write.2),
             Some(write) => {
                 let now = write.2;
@@ -223,21 +227,17 @@ impl Change<'_> {
 
     /// Writes a run of words with one value.
     pub(crate) fn fill(&mut self, first: &Word, count: u64, value: u64) {
-        if count > 0 {
-            self.push(self.segment.offset_of(first), count, value);
+        let offset = self.segment.offset_of(first);
+        match self.written(offset) {
+            _ if count == 0 => {}
+            Some(write) if count == 1 && write.1 == 1 => write.2 = value,
+            _ => self.add(offset, count, value),
         }
     }
 
-    fn push(&mut self, offset: u64, count: u64, value: u64) {
-        if count == 1
-            && let Some(write) =
-                self.writes[..self.len].iter_mut().rev().find(|w| (w.0..w.0 + w.1 * 8).contains(&offset))
-            && write.1 == 1
-        {
-            write.2 = value;
-            return;
-        }
-        self.add(offset, count, value);
+    /// The last write so far of the word at this offset.
+    fn written(&mut self, offset: u64) -> Option<&mut (u64, u64, u64)> {
+        self.writes[..self.len].iter_mut().rev().find(|write| (write.0..write.0 + write.1 * 8).contains(&offset))
     }
 
     fn add(&mut self, offset: u64, count: u64, value: u64) {
