@@ -37,7 +37,8 @@ pub(crate) struct Attachment {
     generation: u64,
     runtime: Runtime,
     path: Option<PathBuf>,
-    detached: Flag,
+    /// Set by `say_leaving` alone, with what the threads look at.
+    pub(crate) detached: Flag,
     /// Its records have been given back.
     left: Flag,
     /// Ends under way by threads without a block.
@@ -385,11 +386,6 @@ impl Attachment {
     #[inline]
     pub(crate) fn detached(&self) -> bool {
         self.detached.get()
-    }
-
-    /// Sets the flag that `say_leaving` sets with the blocks'; returns what it was.
-    pub(crate) fn put_detached(&self, detached: bool) -> bool {
-        self.detached.put(detached)
     }
 
     pub(crate) fn is_detached(&self) -> bool {

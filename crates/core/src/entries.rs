@@ -138,10 +138,6 @@ impl EntryStack {
         }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.pop().is_none()
-    }
-
     pub(crate) fn clear(&self) {
         self.entry.set(EntryStack::NOTHING);
         self.owned.set(0);
@@ -187,7 +183,7 @@ mod tests {
                     (taken.as_slice(), begin(&stack)),
                     ([0, 1, 2].map(|at| (at, round * GENERATION)).as_slice(), None)
                 );
-                assert!(stack.is_empty());
+                assert!(stack.pop().is_none());
                 order.iter().for_each(|at| end(&stack, *at, &entries[*at as usize]));
             }
         }
@@ -242,7 +238,7 @@ mod tests {
         // That was the last borrow in it, whoever ends it.
         entries[2].word.set_release(phase::freed(entries[2].word.relaxed()));
         stack.push(2, &entries[2]);
-        assert!(phase::of(entries[2].word.relaxed()) == phase::FREE && stack.is_empty());
+        assert!(phase::of(entries[2].word.relaxed()) == phase::FREE && stack.pop().is_none());
         end(&stack, 0, &entries[0]);
         assert_eq!((begin(&stack), begin(&stack)), (Some((0, 2 * GENERATION)), None));
     }

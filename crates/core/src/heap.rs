@@ -33,7 +33,8 @@ impl Default for HeapOptions {
 }
 
 impl HeapOptions {
-    /// 64 GiB of address space or what the system gives (2 GiB less 64 KiB on 32 bits), no inspection, no verification, runtime Rust.
+    /// 64 GiB of address space or what the system gives (2 GiB less 64 KiB on 32 bits), no inspection, no verification,
+    /// runtime Rust.
     pub fn new() -> HeapOptions {
         HeapOptions { limit: None, inspect: false, verify: false, runtime: Runtime::Rust, label: String::new() }
     }

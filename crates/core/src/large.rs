@@ -56,7 +56,7 @@ impl Attachment {
         let Here { index: at, owner, context, region, .. } = *here;
         let region_index = control::region(owner);
         let count = request.length.div_ceil(GRANULE);
-        if request.zero && tcb.free_entries.is_empty() {
+        if request.zero {
             self.take_entry(tcb)?;
         }
         let moved = || !control::lives(region.control.acquire(), owner) || context.owner.relaxed() != owner;

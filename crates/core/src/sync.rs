@@ -1,8 +1,8 @@
 //! The only module that names an atomic type: the words of a segment, their orderings, and the fences of the protocol.
 //!
-//! All writes to a segment's records go through `Word` and `Half`, each after a kill point of the crash tests. Each ordering here is named by what it pairs with
-//! in the protocol (`ARCHITECTURE.md`): `cas_full` and `heavy` are the two sides of begin against close, `light` and
-//! `heavy` those of alloc (or the end of a unique borrow) against close.
+//! All writes to a segment's records go through `Word` and `Half`, each after a kill point of the crash tests. Each
+//! ordering here is named by what it pairs with in the protocol (`ARCHITECTURE.md`): `cas_full` and `heavy` are the two
+//! sides of begin against close, `light` and `heavy` those of alloc (or the end of a borrow that is alone) against close.
 
 use std::sync::atomic::{Ordering, compiler_fence};
 use std::time::Duration;
@@ -90,9 +90,9 @@ impl Standing {
     const HERE: u32 = 1;
     const LEAVING: u32 = 2;
 
-    /// Of a block in this process; of an attachment that is being left or not.
-    pub(crate) fn new(leaving: bool) -> Standing {
-        Standing(Own::new(if leaving { Standing::LEAVING } else { Standing::HERE }))
+    /// Of a block in this process.
+    pub(crate) fn new() -> Standing {
+        Standing(Own::new(Standing::HERE))
     }
 
     /// Says to the block's thread whether its attachment is being left; looked at between [`Mark::raise`] and the work.
@@ -316,8 +316,9 @@ pub(crate) fn asymmetric() -> bool {
     }
 }
 
-/// The owner's half of an asymmetric fence: between its mark (`busy`, the end of a unique borrow) and its look at the
-/// region. Pairs with [`heavy`]. `cheap` where every thread concerned is of this process and [`asymmetric`] holds.
+/// The owner's half of an asymmetric fence: between its mark (`busy`, the end of a borrow that is alone) and its look
+/// at the region. Pairs with [`heavy`]. `cheap` where every thread concerned is of this process and [`asymmetric`]
+/// holds.
 #[inline]
 pub(crate) fn light(cheap: bool) {
     if planted(Fault::LightFence) {

@@ -164,7 +164,7 @@ fn new_block(home: &Attachment, record: u32, own: &ThreadRecord) -> Result<NonNu
     };
     let block = page.ok_or_else(|| Error::new(ErrorCode::Internal))?;
     let tcb = Tcb {
-        standing: Standing::new(false),
+        standing: Standing::new(),
         under_way: Mark::default(),
         record,
         mark: phase::of_record(record),
@@ -234,7 +234,7 @@ impl Attachment {
     /// Says to all blocks whether the attachment is being left, and to those that are made from now on.
     pub(crate) fn say_leaving(&self, leaving: bool) -> bool {
         let blocks = lock(&self.blocks);
-        let before = self.put_detached(leaving);
+        let before = self.detached.put(leaving);
         for address in blocks.iter() {
             let block = *address as *const Tcb;
             // SAFETY: blocks of a living attachment live; it is atomic.
