@@ -76,18 +76,14 @@ impl Borrows {
             } else {
                 shared += 1;
             }
-            owner |= of_this_life && seen.is_unique() && seen.index == entry;
+            owner |= of_this_life && seen.is_unique() == (state & state::UNIQUE != 0) && seen.index == entry;
         }
-        let agree = if state & state::SOLE != 0 {
-            let sole = |seen: &&Seen| {
-                seen.index == entry && !seen.is_unique() && seen.handle.generation() == state::generation(state)
-            };
-            let owned = self.slots.get(&slot).is_some_and(|seen| seen.iter().any(|seen| sole(&seen)));
-            state & state::UNIQUE == 0 && unique.is_none() && shared <= 1 && (owned || self.changed.contains(&entry))
-        } else if state & state::UNIQUE != 0 {
-            shared == 0 && unique.is_none_or(|unique| unique == entry) && (owner || self.changed.contains(&entry))
-        } else {
-            unique.is_none() && (shared..=shared + moving).contains(&(state & state::COUNT))
+        let named = owner || self.changed.contains(&entry);
+        let agree = match state & (state::UNIQUE | state::SOLE) {
+            state::UNIQUE => shared == 0 && unique.is_none_or(|unique| unique == entry) && named,
+            state::SOLE => unique.is_none() && shared <= 1 && named,
+            0 => unique.is_none() && (shared..=shared + moving).contains(&(state & state::COUNT)),
+            _ => false,
         };
         if agree {
             return Ok(());
