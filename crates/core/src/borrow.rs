@@ -1,5 +1,5 @@
 //! Begin and end of borrows: the protocol between a slot's state, a ledger entry and a region's control word (B1 to
-//! B7). No lock, one compare-and-swap each way; a unique borrow ends with a plain store.
+//! B7). No lock, one compare-and-swap each way; a borrow that is alone ends with a plain store.
 //!
 //! Begin marks its entry BEGIN, changes the slot's state by a full-barrier exchange, then looks whether the region
 //! still lives; a closer changes the region's control word, fences, then looks at the entries. One of them sees the
@@ -109,22 +109,13 @@ impl Attachment {
     #[inline(always)]
     pub(crate) fn borrow(&self, handle: Handle, kind: BorrowKind, by: By) -> Result<RawBorrow> {
         match self.begin_fast(handle, kind, by) {
-            Ok(begun) => Ok(RawBorrow { token: begun.token(), pointer: begun.pointer, length: begun.length, kind }),
+            Ok(begun) => Ok(begun.raw(kind)),
             Err(Miss::Stale) => Err(Error::new(ErrorCode::StaleHandle).about(handle)),
-            Err(Miss::Slow) => self.borrow_long(handle, kind, by),
+            Err(Miss::Slow) => match self.begin_again(handle, kind, by) {
+                Some(begun) => Ok(begun.raw(kind)),
+                None => self.borrow_slow(handle, kind, by),
+            },
         }
-    }
-
-    /// Borrows after a miss: the same way, if all that was not at hand is so now, or the long way.
-    #[cold]
-    #[inline(never)]
-    fn borrow_long(&self, handle: Handle, kind: BorrowKind, by: By) -> Result<RawBorrow> {
-        if self.come_near(handle)
-            && let Ok(begun) = self.begin_fast(handle, kind, by)
-        {
-            return Ok(RawBorrow { token: begun.token(), pointer: begun.pointer, length: begun.length, kind });
-        }
-        self.borrow_slow(handle, kind, by)
     }
 
     #[cold]
@@ -490,8 +481,7 @@ impl Attachment {
             }
             None => {
                 let record = self.segment.record::<ThreadRecord>(phase::record(word))?;
-                entry.meta.set_release(meta::new(sys::ticks()));
-                entry.word.set_release(phase::freed(word));
+                let_go(entry, word);
                 record.foreign.add(if count { FOREIGN_COUNTED } else { 1 });
             }
         }
@@ -503,9 +493,7 @@ impl Attachment {
 
     /// Frees an entry in its next generation: to this thread's stack, or left for its owner to find.
     pub(crate) fn free_entry(&self, tcb: &Tcb, index: u32, entry: &Entry, word: u64) {
-        // Since when the next borrow in it lives is read at most from the clock as it was here.
-        entry.meta.set_release(meta::new(sys::ticks()));
-        entry.word.set_release(phase::freed(word));
+        let_go(entry, word);
         if phase::record(word) != tcb.record {
             if let Some(record) = self.segment.get::<ThreadRecord>(phase::record(word)) {
                 record.foreign.add(1);
@@ -541,6 +529,16 @@ impl Attachment {
         let op = self.tcb()?;
         Ok(Locked::take(self)?.of_operation(op))
     }
+}
+
+/// The last store of an end: its entry is free in its next generation. At every sixteenth the moment is noted, for the
+/// next borrows in the entry.
+fn let_go(entry: &Entry, word: u64) {
+    let freed = phase::freed(word);
+    if phase::is_due(freed) {
+        entry.meta.set_release(meta::new(sys::ticks()));
+    }
+    entry.word.set_release(freed);
 }
 
 /// Ends by threads without a record are counted above the bits that tell of entries to be found.

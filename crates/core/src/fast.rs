@@ -2,8 +2,8 @@
 //! hand, the slot is as the caller believes, nobody closes. Whatever else there is goes the long way (`borrow`, `alloc`),
 //! which starts anew and says why.
 //!
-//! What these paths cost is the two exchanges and each instruction beside them, since nothing overlaps with an exchange:
-//! so little is looked up (`near`, `entries`), and a guard carries what its end needs.
+//! What these paths cost is their exchanges and each instruction beside them, stores above all, since nothing overlaps
+//! with an exchange: so little is looked up (`near`, `entries`), and a guard carries what its end needs.
 
 use crate::attachment::Attachment;
 use crate::borrow::{By, exchange};
@@ -44,6 +44,12 @@ impl Begun<'_> {
     /// The borrow's token.
     pub(crate) fn token(&self) -> Token {
         Token::new(self.index, phase::generation(self.own.word))
+    }
+
+    /// The borrow for a caller that ends it by its token.
+    #[inline(always)]
+    pub(crate) fn raw(&self, kind: BorrowKind) -> RawBorrow {
+        RawBorrow { token: self.token(), pointer: self.pointer, length: self.length, kind }
     }
 }
 
@@ -167,13 +173,18 @@ impl Attachment {
         Ok(Begun { pointer: pointer.as_ptr(), length: length as usize, index: tcb.free_entries.index(), own })
     }
 
-    /// Begins a borrow after a miss: the same way, if all that was not at hand is so now, or the long way.
+    /// Begins a borrow after a miss, if all that was not at hand is so now.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn begin_again(&self, handle: Handle, kind: BorrowKind, by: By) -> Option<Begun<'_>> {
+        if self.come_near(handle) { self.begin_fast(handle, kind, by).ok() } else { None }
+    }
+
+    /// The same, or the long way.
     #[cold]
     #[inline(never)]
     pub(crate) fn begin_long(&self, handle: Handle, kind: BorrowKind, by: By) -> Result<Begun<'_>> {
-        if self.come_near(handle)
-            && let Ok(begun) = self.begin_fast(handle, kind, by)
-        {
+        if let Some(begun) = self.begin_again(handle, kind, by) {
             return Ok(begun);
         }
         let RawBorrow { token, pointer, length, .. } = self.borrow_slow(handle, kind, by)?;
@@ -181,12 +192,8 @@ impl Attachment {
         let entry = self.segment.record::<Entry>(token.index())?;
         let slot = self.segment.record::<Slot>(handle.index())?;
         let word = entry.word.relaxed();
-        // For an end by exchange a state without any mark, or one that no slot has.
-        let state = match slot.state.relaxed() {
-            state if kind == BorrowKind::Unique => state::of(state::generation(state)),
-            state if is_counted(state) => state,
-            _ => u64::MAX,
-        };
+        // Where a mark is in the way, a state that no slot has.
+        let state = end_from(slot.state.relaxed(), kind).unwrap_or(u64::MAX);
         let own = Own { tcb, entry, slot, word, state };
         Ok(Begun { pointer, length, index: token.index(), own })
     }
@@ -230,14 +237,8 @@ impl Attachment {
         }
         let generation = Handle::from_bits(entry.handle.relaxed()).generation();
         let kind = if phase::kind(word) == BorrowKind::Unique as u64 { BorrowKind::Unique } else { BorrowKind::Shared };
-        let low = match slot.state.relaxed() & 0xffff_ffff {
-            _ if kind == BorrowKind::Unique => 0,
-            low if low & !(state::SOLE | state::COUNT | state::FROZEN) != 0 => return false,
-            low if low & state::SOLE != 0 => low & state::FROZEN,
-            low if low & state::COUNT != 0 => low,
-            _ => return false,
-        };
-        let own = Own { tcb, entry, slot, word, state: state::of(generation) | low };
+        let Some(state) = end_from(slot.state.relaxed(), kind) else { return false };
+        let own = Own { tcb, entry, slot, word, state: state::of(generation) | state & 0xffff_ffff };
         match end_held(&own, kind) {
             Done::Nothing => return false,
             Done::All => {}
@@ -279,10 +280,16 @@ impl Attachment {
     }
 }
 
-/// Whether a slot is shared and has no mark that an end must look at.
-fn is_counted(state: u64) -> bool {
-    let count = state & 0xffff_ffff & !state::LASTING;
-    count != 0 && count <= state::COUNT
+/// What `Own` has of a slot's state; `None` if there is a mark that an end must look at.
+#[inline]
+fn end_from(state: u64, kind: BorrowKind) -> Option<u64> {
+    let borrowed = state & 0xffff_ffff & !state::FROZEN;
+    match kind {
+        BorrowKind::Unique => Some(state::of(state::generation(state))),
+        BorrowKind::Shared if borrowed == 0 || borrowed & !(state::SOLE | state::COUNT) != 0 => None,
+        BorrowKind::Shared if borrowed & state::SOLE != 0 => Some(state & !(state::SOLE | state::COUNT)),
+        BorrowKind::Shared => Some(state),
+    }
 }
 
 /// The end of a held entry of this thread, as far as nothing is in the way. No mark is raised: until its last store the
@@ -314,9 +321,8 @@ fn end_held(own: &Own<'_>, kind: BorrowKind) -> Done {
     }
     here.context.counters[counter::ENDED].count(1);
     let ended = phase::ended(word);
-    // The moment of the next borrows in the entry is read at every sixteenth end, since the clock costs a third of a
-    // borrow. One of these is the last that the entry has.
-    if phase::generation(ended).is_multiple_of(16) || !tcb.free_entries.is_at_hand(entry) {
+    // One that is due may be the last that the entry has.
+    if phase::is_due(ended) || !tcb.free_entries.is_at_hand(entry) {
         return Done::Counted;
     }
     entry.word.set_release(ended);

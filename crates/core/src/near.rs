@@ -48,8 +48,9 @@ impl Near {
         // SAFETY: a record of the attachment's segment, which stays while it lives; or `NOWHERE`.
         let word = unsafe { region.as_ref() }.control.acquire();
         self.handle.set(handle);
+        // Never 0, which it is in a block that a fork has wiped.
         self.owner.set(if owner == 0 { Cached::NONE.owner } else { owner });
-        self.quiet.set(if owner == Cached::NONE.owner { u64::MAX } else { control::quiet(word, owner) });
+        self.quiet.set(control::quiet(word, owner));
         self.index.set(index);
         self.context.set(context);
         self.region.set(region);
@@ -91,15 +92,14 @@ impl Attachment {
     pub(crate) fn come_near(&self, handle: Handle) -> bool {
         let Some(op) = self.tcb_fast() else { return false };
         let tcb = op.tcb();
-        let was_near = tcb.slot_still(handle.index()).is_some();
+        let had_slot = tcb.slot_still(handle.index()).is_some();
         let Some(slot) = self.slot_near(tcb, handle.index()) else { return false };
         let owner = slot.owner.acquire();
         let is_quiet = |here: Here<'_>| control::quiet(here.region.control.acquire(), owner) == here.quiet;
-        if !tcb.here_still(owner).is_some_and(is_quiet) {
-            return tcb.here_again(owner) && tcb.free_entries.pop().is_some();
-        }
-        let was_near = was_near && phase::is_free(tcb.free_entries.at_hand().1);
-        !was_near && tcb.here(owner).is_some() && tcb.free_entries.pop().is_some()
+        let had_region = tcb.here_still(owner).is_some_and(is_quiet);
+        let had_entry = phase::is_free(tcb.free_entries.at_hand().1);
+        let missed = !(had_slot && had_region && had_entry);
+        missed && (had_region || tcb.here_again(owner)) && tcb.free_entries.pop().is_some()
     }
 }
 

@@ -160,7 +160,7 @@ pub(crate) mod phase {
     pub(crate) const OWNED: u64 = 8;
     const PHASE: u64 = 0xff;
     const LOW: u64 = (1 << 24) - 1;
-    /// Not used any more: a multiple of 16, where the short ways look up.
+    /// Not used any more: one that is due, where the short ways look up.
     const LAST_GENERATION: u64 = (1 << 40) - 16;
 
     #[inline]
@@ -208,6 +208,12 @@ pub(crate) mod phase {
     #[inline]
     pub(crate) fn ending(held: u64) -> u64 {
         held + (END - HELD)
+    }
+
+    /// Whether it is time to look at the clock, which costs a third of a borrow: at every sixteenth.
+    #[inline]
+    pub(crate) fn is_due(word: u64) -> bool {
+        generation(word).is_multiple_of(16)
     }
 
     /// Whether the entry has used up its generations (K2).
