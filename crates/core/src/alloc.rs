@@ -59,7 +59,7 @@ impl Request {
 
 impl Attachment {
     /// Allocates a buffer.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn alloc(&self, region: Handle, length: u64, align: u64, init: Init) -> Result<Handle> {
         if !align.is_power_of_two() || align > MAX_ALIGN || length > self.segment.geometry.size {
             return Err(self.no_request(length, align));
@@ -88,7 +88,7 @@ impl Attachment {
     }
 
     /// Allocates from what the thread has at hand.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     fn alloc_fast(&self, region: Handle, request: Request) -> std::result::Result<Handle, Short> {
         let tcb = &self.tcb_fast().ok_or(Short::Moved)?;
         let here = tcb.here_of(region).ok_or(Short::Moved)?;
@@ -156,7 +156,7 @@ impl Attachment {
     }
 
     /// The lock-free allocation: from the thread's list, or the next slot of its block with the next bytes.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     fn try_alloc(
         &self,
         tcb: &Tcb,
@@ -179,7 +179,7 @@ impl Attachment {
     }
 
     /// Makes a buffer under the thread's mark.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     fn make(
         &self,
         tcb: &Tcb,
@@ -240,7 +240,7 @@ impl Attachment {
     }
 
     /// The first slot of a list, if there is one and its bytes are aligned.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     fn listed<'a>(
         &'a self,
         tcb: &'a Tcb,
@@ -258,7 +258,7 @@ impl Attachment {
 
     /// The next slot of the context's block, with bytes from its bump range. The block goes on last: a slot below its
     /// next one is somebody's, or named by the mark (`recovery`).
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     fn next_slot<'a>(
         &'a self,
         tcb: &'a Tcb,
@@ -399,7 +399,7 @@ impl Attachment {
     }
 
     /// Frees one buffer.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn free(&self, handle: Handle) -> Result<()> {
         match self.free_fast(handle) {
             Some(Freed::Listed(_, false)) => Ok(()),

@@ -106,7 +106,7 @@ impl Attachment {
     }
 
     /// Borrows a buffer on behalf of somebody.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn borrow(&self, handle: Handle, kind: BorrowKind, by: By) -> Result<RawBorrow> {
         match self.begin_fast(handle, kind, by) {
             Ok(begun) => Ok(begun.raw(kind)),

@@ -81,7 +81,7 @@ struct Held<'buffer, const KIND: u8> {
 impl<'buffer, const KIND: u8> Held<'buffer, KIND> {
     const KIND: BorrowKind = if KIND == BorrowKind::Unique as u8 { BorrowKind::Unique } else { BorrowKind::Shared };
 
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     fn begin(buffer: &'buffer Buffer<'_>) -> Result<Held<'buffer, KIND>> {
         match buffer.heap.attachment.begin_fast(buffer.handle, Self::KIND, By::Guard) {
             Ok(Begun { pointer, length, own, .. }) => Ok(Held { pointer, length, own }),
@@ -97,7 +97,7 @@ impl<'buffer, const KIND: u8> Held<'buffer, KIND> {
         self.own.token()
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     fn bytes(&self) -> (*mut u8, usize) {
         (self.pointer, self.length)
     }
@@ -111,7 +111,7 @@ fn begin_long<'buffer>(buffer: &'buffer Buffer<'_>, kind: BorrowKind) -> Result<
 }
 
 impl<const KIND: u8> Drop for Held<'_, KIND> {
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     fn drop(&mut self) {
         self.own.end(Self::KIND);
     }

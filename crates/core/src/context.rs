@@ -36,7 +36,7 @@ const LIST_BYTES: u64 = 4 << 20;
 
 /// Whether a list of so many freed slots is more than one thread should keep: 64, and a 64th of the region or
 /// `LIST_BYTES`.
-#[inline(always)]
+#[cfg_attr(not(target_family = "wasm"), inline(always))]
 pub(crate) fn is_long(segment: &Segment, region: &RegionRecord, class: usize, depth: u64) -> bool {
     depth >= LIST && is_very_long(segment, region, class, depth)
 }
@@ -51,18 +51,18 @@ fn is_very_long(segment: &Segment, region: &RegionRecord, class: usize, depth: u
 pub(crate) const FRESH: u64 = 1 << 40;
 
 /// The head of a class's list: two stand in a word.
-#[inline(always)]
+#[cfg_attr(not(target_family = "wasm"), inline(always))]
 pub(crate) fn list_head(heads: &[Word; HEAD_WORDS], class: usize) -> u64 {
     heads[class / 2].relaxed() >> (32 * (class % 2)) & 0xffff_ffff
 }
 
 impl Context {
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn head(&self, class: usize) -> u64 {
         list_head(&self.heads, class)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn set_head(&self, class: usize, link: u64) {
         let shift = 32 * (class % 2);
         let word = &self.heads[class / 2];
@@ -325,7 +325,7 @@ impl Attachment {
 
 /// Puts a freed slot on a context's list and returns the list's depth. A slot without a generation left is retired.
 /// `find` finds the list's first slot.
-#[inline(always)]
+#[cfg_attr(not(target_family = "wasm"), inline(always))]
 pub(crate) fn push_slot<'a>(
     context: &Context,
     class: usize,

@@ -47,7 +47,7 @@ impl EntryStack {
     }
 
     /// The entry at hand with its word, whether free or not.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn at_hand(&self) -> (&Entry, u64) {
         // SAFETY: what is at hand is an entry of the attachment's segment, whose block this is; or `NOTHING`.
         let entry = unsafe { self.entry.get().as_ref() };
@@ -56,19 +56,19 @@ impl EntryStack {
     }
 
     /// The index of the entry at hand.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn index(&self) -> u32 {
         (self.unique.get() & state::COUNT) as u32
     }
 
     /// What makes the state of an idle slot that of one under a unique borrow in the entry at hand.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn unique(&self) -> u64 {
         self.unique.get()
     }
 
     /// The same for a shared borrow that is alone.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn sole(&self) -> u64 {
         self.unique.get() ^ (state::UNIQUE | state::SOLE)
     }
@@ -119,7 +119,7 @@ impl EntryStack {
     }
 
     /// Whether this entry is at hand, so that it is put back by its word alone.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn is_at_hand(&self, entry: &Entry) -> bool {
         self.entry.get() == NonNull::from(entry)
     }

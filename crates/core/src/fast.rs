@@ -60,7 +60,7 @@ impl Own<'_> {
     }
 
     /// Ends the borrow, in any thread.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn end(&self, kind: BorrowKind) {
         let done = if Attachment::is_current(self.tcb) { end_held(self, kind) } else { Done::Nothing };
         if done != Done::All {
@@ -97,7 +97,7 @@ pub(crate) enum Miss {
 
 impl Attachment {
     /// Begins a borrow (B1 to B8 of the protocol).
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn begin_fast(&self, handle: Handle, kind: BorrowKind, by: By) -> std::result::Result<Begun<'_>, Miss> {
         let op = self.tcb_fast().ok_or(Miss::Slow)?;
         let tcb = op.tcb();
@@ -248,7 +248,7 @@ impl Attachment {
     }
 
     /// Frees a buffer up to 1 MiB (R1); `None` to go the long way, with nothing done.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn free_fast(&self, handle: Handle) -> Option<Freed> {
         let op = self.tcb_fast()?;
         let tcb = op.tcb();
@@ -294,7 +294,7 @@ fn end_from(state: u64, kind: BorrowKind) -> Option<u64> {
 
 /// The end of a held entry of this thread, as far as nothing is in the way. No mark is raised: until its last store the
 /// entry itself keeps `detach` waiting.
-#[inline(always)]
+#[cfg_attr(not(target_family = "wasm"), inline(always))]
 fn end_held(own: &Own<'_>, kind: BorrowKind) -> Done {
     let Own { tcb, entry, slot, word, state } = *own;
     let Some(here) = tcb.here_still(entry.owner.relaxed()) else { return Done::Nothing };

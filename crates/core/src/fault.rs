@@ -85,7 +85,7 @@ pub(crate) use crate::kill_points::planted;
 
 /// Whether this fault is planted: never in ordinary builds.
 #[cfg(not(any(loom, weaveheap_kill_points)))]
-#[inline(always)]
+#[cfg_attr(not(target_family = "wasm"), inline(always))]
 pub(crate) const fn planted(_: Fault) -> bool {
     false
 }

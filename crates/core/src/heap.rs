@@ -297,7 +297,7 @@ impl Heap {
     }
 
     /// Allocates a buffer. `align` is a power of two up to 4096; 64 is the usual one.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub fn alloc(&self, region: Handle, length: u64, align: u64, init: Init) -> Result<Handle> {
         self.attachment.alloc(region, length, align, init)
     }
@@ -308,7 +308,7 @@ impl Heap {
     }
 
     /// Frees one buffer. `Borrowed` while it is borrowed.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub fn free(&self, buffer: Handle) -> Result<()> {
         self.attachment.free(buffer)
     }

@@ -70,7 +70,7 @@ impl Near {
 
 impl Attachment {
     /// The slot of this index.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn slot_near<'a>(&'a self, tcb: &'a Tcb, index: u32) -> Option<&'a Slot> {
         match tcb.slot_still(index) {
             Some(slot) => Some(slot),
@@ -105,7 +105,7 @@ impl Attachment {
 
 impl Tcb {
     /// The slot of this index, if it is near the one that it used last.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn slot_still(&self, index: u32) -> Option<&Slot> {
         let place = u64::from(index).wrapping_sub(self.near.first.get());
         if place >= u64::from(EXTENT) {
@@ -117,7 +117,7 @@ impl Tcb {
     }
 
     /// The thread's context of the region of this owner, if it used that lately.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn here(&self, owner: u64) -> Option<Here<'_>> {
         if self.near.owner.get() != owner && !self.here_again(owner) {
             return None;
@@ -126,19 +126,19 @@ impl Tcb {
     }
 
     /// The same, if it is the one that it used last.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn here_still(&self, owner: u64) -> Option<Here<'_>> {
         (self.near.owner.get() == owner).then(|| self.near.here(owner))
     }
 
     /// The same, where `here` has just found it.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn here_last(&self, owner: u64) -> Here<'_> {
         self.near.here(owner)
     }
 
     /// The same for the region of this handle.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn here_of(&self, region: Handle) -> Option<Here<'_>> {
         if self.near.handle.get() != region.to_bits() && !self.here_again_of(region) {
             return None;

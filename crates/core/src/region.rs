@@ -49,7 +49,7 @@ impl<'heap> Region<'heap> {
     }
 
     /// Allocates with an alignment (a power of two up to 4096) and the memory's first content.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub fn alloc_with(&self, length: u64, align: u64, init: Init) -> Result<Buffer<'_>> {
         let handle = self.heap.alloc(self.handle, length, align, init)?;
         Ok(Buffer::new(self.heap, handle, length))

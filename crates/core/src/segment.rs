@@ -155,7 +155,7 @@ impl Segment {
     }
 
     /// The bytes at this offset, checked to be in the segment and not in its fixed parts.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn bytes(&self, offset: u64, length: u64) -> Option<NonNull<u8>> {
         let end = offset.checked_add(length)?;
         if end > self.geometry.size || offset < self.geometry.fixed_bytes {

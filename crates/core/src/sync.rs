@@ -25,7 +25,7 @@ pub(crate) use crate::kill_points::kill_point;
 /// A place where the crash tests end the process: before each write to a segment, and around system calls that change
 /// one.
 #[cfg(not(weaveheap_kill_points))]
-#[inline(always)]
+#[cfg_attr(not(target_family = "wasm"), inline(always))]
 pub(crate) fn kill_point() {}
 
 /// One 64-bit word of a record.
@@ -218,7 +218,7 @@ impl Word {
     /// Compare-and-swap that is a full barrier on both sides, also when it fails. A SeqCst exchange alone orders only
     /// SeqCst accesses, and the ledger's stores are none. On x86-64 its locked instruction is the barrier, and all that
     /// is left to see to is that the compiler moves nothing across it.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn cas_full(&self, current: u64, new: u64) -> Result<u64, u64> {
         if cfg!(all(target_arch = "x86_64", not(loom))) {
             kill_point();
@@ -251,7 +251,7 @@ impl Word {
 /// The exchanges that a model can take apart.
 impl Word {
     /// As [`Word::cas`], unless this fault is planted.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn cas_or(&self, fault: Fault, current: u64, new: u64) -> Result<u64, u64> {
         #[cfg(loom)]
         if planted(fault) {
@@ -262,7 +262,7 @@ impl Word {
     }
 
     /// As [`Word::cas_full`], unless this fault is planted.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn cas_full_or(&self, fault: Fault, current: u64, new: u64) -> Result<u64, u64> {
         #[cfg(loom)]
         if planted(fault) {

@@ -213,7 +213,7 @@ impl Attachment {
 
     /// Whether this block of an attachment that lives is the one that this thread used last. In a forked child it is
     /// wiped.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn is_current(tcb: &Tcb) -> bool {
         let (_, current) = CURRENT.with(Cell::get);
         ptr::eq(current, tcb)
