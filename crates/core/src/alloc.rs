@@ -76,14 +76,14 @@ impl Attachment {
     #[inline(never)]
     fn no_request(&self, length: u64, align: u64) -> Error {
         if !align.is_power_of_two() || align > MAX_ALIGN {
-            return Error::with_message(
+            return Error::told(
                 ErrorCode::InvalidArgument,
-                format!("the alignment is a power of two from 1 to {MAX_ALIGN}, not {align}"),
+                format_args!("the alignment is a power of two from 1 to {MAX_ALIGN}, not {align}"),
             );
         }
-        Error::with_message(
+        Error::told(
             ErrorCode::OutOfMemory,
-            format!("{length} bytes are more than the heap's limit of {}", self.segment.geometry.size),
+            format_args!("{length} bytes are more than the heap's limit of {}", self.segment.geometry.size),
         )
     }
 
@@ -114,7 +114,7 @@ impl Attachment {
                     self.end_new(tcb, entry)?;
                     return Ok(handle);
                 }
-                (Short::Damaged(slot), _) => return Err(corrupt(format!("slot {slot} was to be handed out"))),
+                (Short::Damaged(slot), _) => return Err(corrupt(format_args!("slot {slot} was to be handed out"))),
             }
             short = match self.alloc_fast(region, request) {
                 Ok(handle) => return Ok(handle),
@@ -148,8 +148,8 @@ impl Attachment {
                 let word = record.control.acquire();
                 if control::status(word) == control::CLOSING {
                     let closer = self.describe(control::attachment(word));
-                    let message = format!("the region is being closed by {closer}, which does not go on");
-                    return Err(Error::with_message(ErrorCode::Borrowed, message).about(handle));
+                    let message = format_args!("the region is being closed by {closer}, which does not go on");
+                    return Err(Error::told(ErrorCode::Borrowed, message).about(handle));
                 }
             }
         }
@@ -306,7 +306,7 @@ impl Attachment {
 
     pub(crate) fn zero_at(&self, offset: u64, length: u64) -> Result<()> {
         let Some(bytes) = self.segment.bytes(offset, length) else {
-            return Err(corrupt(format!("a buffer at {offset} with {length} bytes")));
+            return Err(corrupt(format_args!("a buffer at {offset} with {length} bytes")));
         };
         #[cfg(loom)]
         crate::model::write(bytes.as_ptr(), length as usize);

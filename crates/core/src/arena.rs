@@ -59,8 +59,8 @@ impl Attachment {
 
     pub(crate) fn region_create(&self, name: &str, limit: Option<u64>) -> Result<Handle> {
         if name.len() > 64 {
-            let message = format!("a region's name has at most 64 bytes, this one has {}", name.len());
-            return Err(Error::with_message(ErrorCode::InvalidArgument, message));
+            let message = format_args!("a region's name has at most 64 bytes, this one has {}", name.len());
+            return Err(Error::told(ErrorCode::InvalidArgument, message));
         }
         let limit = match limit {
             Some(0) => {
@@ -503,9 +503,10 @@ pub(crate) fn resume(locked: &Locked<'_>) -> Result<()> {
     }
     match header.reclaiming.acquire() {
         0 => Ok(()),
-        link => {
-            reclaim(locked, u32::try_from(link - 1).map_err(|_| corrupt(format!("region {link:#x} being closed")))?)
-        }
+        link => reclaim(
+            locked,
+            u32::try_from(link - 1).map_err(|_| corrupt(format_args!("region {link:#x} being closed")))?,
+        ),
     }
 }
 

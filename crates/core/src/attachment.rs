@@ -66,9 +66,9 @@ fn random() -> Result<[u64; 3]> {
 fn sizes(options: &HeapOptions) -> Result<Vec<u64>> {
     match options.limit {
         None => Ok((0..8).map(|halvings| (DEFAULT_SIZE >> halvings).min(ADDRESSABLE)).collect()),
-        Some(limit) if limit == 0 || limit > MAX_SIZE => Err(Error::with_message(
+        Some(limit) if limit == 0 || limit > MAX_SIZE => Err(Error::told(
             ErrorCode::InvalidArgument,
-            format!("a heap's limit is between 1 byte and {MAX_SIZE} bytes, not {limit}"),
+            format_args!("a heap's limit is between 1 byte and {MAX_SIZE} bytes, not {limit}"),
         )),
         Some(limit) => Ok(vec![limit.next_multiple_of(GRANULE).max(MIN_SIZE)]),
     }
@@ -206,7 +206,7 @@ impl Attachment {
         if identity.flags & FLAG_SHARED == 0 || segment.header().ready.acquire() != 1 {
             // SAFETY: nobody has seen the mapping.
             unsafe { segment.unmap() };
-            return Err(corrupt(format!("{} was never finished as a shared heap", path.display())));
+            return Err(corrupt(format_args!("{} was never finished as a shared heap", path.display())));
         }
         let attachment = Attachment::join(segment, options, Some(path))?;
         crate::arena::finish_all_draining(&attachment)?;
@@ -238,8 +238,7 @@ impl Attachment {
     }
 
     pub(crate) fn by_id(id: &str) -> Result<Arc<Attachment>> {
-        let absent =
-            || Error::with_message(ErrorCode::NotFound, format!("this process has no heap with the id {id:?}"));
+        let absent = || Error::told(ErrorCode::NotFound, format_args!("this process has no heap with the id {id:?}"));
         let key = u128::from_str_radix(id, 16).ok().filter(|_| id.len() == 32).ok_or_else(absent)?;
         let found = REGISTRY.lock().get(&key).and_then(Weak::upgrade);
         found.filter(|attachment| !attachment.is_detached()).ok_or_else(absent)

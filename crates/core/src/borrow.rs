@@ -255,7 +255,7 @@ impl Attachment {
             let token = Token::new(index, phase::generation(word));
             let Some(pointer) = self.segment.bytes(place::offset(place), length) else {
                 self.misplaced(tcb, index, entry, word);
-                return Err(corrupt(format!("{handle} is at {} with {length} bytes", place::offset(place))));
+                return Err(corrupt(format_args!("{handle} is at {} with {length} bytes", place::offset(place))));
             };
             let context = match self.context(tcb, owner) {
                 Some(context) => Some(context),

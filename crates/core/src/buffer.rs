@@ -144,9 +144,9 @@ impl Ref<'_> {
     /// The bytes as text; `InvalidUtf8` if they are none.
     pub fn as_str(&self) -> Result<&str> {
         std::str::from_utf8(self).map_err(|error| {
-            Error::with_message(
+            Error::told(
                 ErrorCode::InvalidUtf8,
-                format!("the bytes are UTF-8 only up to offset {}", error.valid_up_to()),
+                format_args!("the bytes are UTF-8 only up to offset {}", error.valid_up_to()),
             )
         })
     }

@@ -62,7 +62,7 @@ pub(crate) fn look(segment: &Segment, looks: &Looks, each: impl Fn()) -> Result<
         each();
         sys::pause(looks.pause);
     }
-    Err(Error::with_message(ErrorCode::Timeout, format!("the heap changes too fast to be looked at; last: {last}")))
+    Err(Error::told(ErrorCode::Timeout, format_args!("the heap changes too fast to be looked at; last: {last}")))
 }
 
 /// Who has a granule.
@@ -81,7 +81,7 @@ fn walk(segment: &Segment) -> Result<CheckReport> {
     let header = segment.header();
     let mut report = CheckReport::default();
     if header.journal_len.acquire() != 0 || header.reclaiming.acquire() != 0 {
-        return Err(corrupt("a change is under way though the lock was free".to_string()));
+        return Err(corrupt(format_args!("a change is under way though the lock was free")));
     }
     let granules = growth::reach(segment) as usize;
     let mut uses = Vec::new();
@@ -135,7 +135,7 @@ fn walk(segment: &Segment) -> Result<CheckReport> {
 }
 
 fn once(seen: &mut HashSet<u32>, index: u32, what: &str) -> Result<()> {
-    if seen.insert(index) { Ok(()) } else { Err(corrupt(format!("{what} {index} is on two lists"))) }
+    if seen.insert(index) { Ok(()) } else { Err(corrupt(format_args!("{what} {index} is on two lists"))) }
 }
 
 fn claim(uses: &mut [Use], granule: u64, by: Use) -> Result<()> {
@@ -144,8 +144,8 @@ fn claim(uses: &mut [Use], granule: u64, by: Use) -> Result<()> {
             *place = by;
             Ok(())
         }
-        Some(other) => Err(corrupt(format!("granule {granule} is used by {other:?} and {by:?}"))),
-        None => Err(corrupt(format!("{by:?} uses granule {granule}, beyond the segment"))),
+        Some(other) => Err(corrupt(format_args!("granule {granule} is used by {other:?} and {by:?}"))),
+        None => Err(corrupt(format_args!("{by:?} uses granule {granule}, beyond the segment"))),
     }
 }
 
@@ -153,7 +153,7 @@ fn check_table(segment: &Segment, table: Table, uses: &mut [Use]) -> Result<()> 
     let (extents, capacity) = (segment.geometry.tables[table as usize].extent_count(), segment.capacity(table));
     let used = segment.header().tables[table as usize].used.acquire();
     if used > u64::from(capacity) {
-        return Err(corrupt(format!("table {table:?} has {used} records of {capacity}")));
+        return Err(corrupt(format_args!("table {table:?} has {used} records of {capacity}")));
     }
     for extent in 0..extents {
         if let Some(granule) = segment.extent_granule(table, extent) {
@@ -169,7 +169,7 @@ fn check_granules(segment: &Segment, uses: &[Use]) -> Result<()> {
         let bit =
             segment.bit_word(segment.geometry.used_bits, granule as u64 / 64).acquire() >> (granule % 64) & 1 != 0;
         if bit != (*by != Use::Nobody) {
-            return Err(corrupt(format!(
+            return Err(corrupt(format_args!(
                 "granule {granule} is marked {} and used by {by:?}",
                 if bit { "taken" } else { "free" }
             )));
@@ -178,11 +178,11 @@ fn check_granules(segment: &Segment, uses: &[Use]) -> Result<()> {
     }
     let (reach, all) = (uses.len() as u64, segment.geometry.granules);
     if pages::any_bit(segment, segment.geometry.used_bits, reach, all - reach) {
-        return Err(corrupt(format!("a granule from {reach} on is marked taken, and its memory is not there")));
+        return Err(corrupt(format_args!("a granule from {reach} on is marked taken, and its memory is not there")));
     }
     let counted = segment.header().granules.acquire();
     if counted != count {
-        Err(corrupt(format!("{count} granules are taken, the header says {counted}")))
+        Err(corrupt(format_args!("{count} granules are taken, the header says {counted}")))
     } else {
         Ok(())
     }
@@ -204,7 +204,7 @@ fn check_region(
         |at| {
             let chunk = segment.record::<Chunk>(at)?;
             if chunk.region.acquire() as u32 != index + 1 || chunk.previous.acquire() != previous {
-                return Err(corrupt(format!("chunk {at} of region {index} is linked wrongly")));
+                return Err(corrupt(format_args!("chunk {at} of region {index} is linked wrongly")));
             }
             previous = u64::from(at) + 1;
             let run = chunk.run.acquire();
@@ -218,7 +218,7 @@ fn check_region(
     )?;
     if granules != record.granules.acquire() {
         let said = record.granules.acquire();
-        return Err(corrupt(format!("region {index} has chunks of {granules} granules, its record says {said}")));
+        return Err(corrupt(format_args!("region {index} has chunks of {granules} granules, its record says {said}")));
     }
     let mut last = 0;
     each_link(
@@ -231,7 +231,7 @@ fn check_region(
         },
     )?;
     if last != record.last_block.acquire() {
-        return Err(corrupt(format!("region {index} names another last block than its list has")));
+        return Err(corrupt(format_args!("region {index} names another last block than its list has")));
     }
     each_link(
         segment,
@@ -240,7 +240,7 @@ fn check_region(
         |at| {
             let context = segment.record::<Context>(at)?;
             if control::region(context.owner.acquire()) != index {
-                return Err(corrupt(format!("context {at} is on the list of region {index} and not of it")));
+                return Err(corrupt(format_args!("context {at} is on the list of region {index} and not of it")));
             }
             once(contexts, at, "context")
         },
@@ -262,7 +262,7 @@ fn check_pages(segment: &Segment) -> Result<()> {
             |p: &EntryPage| &p.next,
             |page| {
                 if segment.record::<EntryPage>(page)?.record.acquire() != u64::from(index) + 1 {
-                    return Err(corrupt(format!("page {page} of the ledger is not thread record {index}'s")));
+                    return Err(corrupt(format_args!("page {page} of the ledger is not thread record {index}'s")));
                 }
                 once(&mut pages, page, "page of the ledger")
             },
@@ -320,11 +320,11 @@ fn see_slot(segment: &Segment, uses: &[Use], index: u32, slot: &Slot) -> Result<
             return Ok(Some(None));
         }
         if segment.bytes(offset, length).is_none() {
-            return Err(corrupt(format!("slot {index} is at {offset} with {length} bytes")));
+            return Err(corrupt(format_args!("slot {index} is at {offset} with {length} bytes")));
         }
         let last = offset + length.max(1) - 1;
         if (offset / GRANULE..=last / GRANULE).any(|granule| uses.get(granule as usize) != Some(&Use::Chunk(region))) {
-            return Err(corrupt(format!("slot {index} has bytes at {offset} that are not its region's")));
+            return Err(corrupt(format_args!("slot {index} has bytes at {offset} that are not its region's")));
         }
         return Ok(Some(Some(LiveSlot { index, state, offset, length })));
     }
@@ -337,7 +337,7 @@ fn check_overlaps(live: &[LiveSlot]) -> Result<()> {
     for pair in spans.windows(2) {
         let ((offset, length, a), (next, _, b)) = (pair[0], pair[1]);
         if offset + length.max(1) > next {
-            return Err(corrupt(format!("slots {a} and {b} overlap at {next}")));
+            return Err(corrupt(format_args!("slots {a} and {b} overlap at {next}")));
         }
     }
     Ok(())

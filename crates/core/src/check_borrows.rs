@@ -70,7 +70,9 @@ impl Borrows {
                 moving += u64::from(of_this_life && !seen.is_unique());
             } else if !of_this_life {
                 let generation = seen.handle.generation();
-                return Err(corrupt(format!("slot {slot} is borrowed in generation {generation}, which it has not")));
+                return Err(corrupt(format_args!(
+                    "slot {slot} is borrowed in generation {generation}, which it has not"
+                )));
             } else if seen.is_unique() {
                 unique = Some(seen.index);
             } else {
@@ -88,7 +90,7 @@ impl Borrows {
         if agree {
             return Ok(());
         }
-        Err(corrupt(format!(
+        Err(corrupt(format_args!(
             "the borrows of slot {slot} are not those of its state (state {state:#x}, {shared} shared, unique {unique:?})"
         )))
     }
@@ -98,10 +100,13 @@ impl Borrows {
         for (slot, entries) in &self.slots {
             let Some(seen) = entries.iter().find(|seen| seen.phase() == phase::HELD) else { continue };
             if *slot != seen.handle.index() || segment.get::<Slot>(*slot).is_none() {
-                return Err(corrupt(format!("ledger entry {} is about slot {slot} and {}", seen.index, seen.handle)));
+                return Err(corrupt(format_args!(
+                    "ledger entry {} is about slot {slot} and {}",
+                    seen.index, seen.handle
+                )));
             }
             if !lived(*slot) {
-                return Err(corrupt(format!("slot {slot} is free and borrowed")));
+                return Err(corrupt(format_args!("slot {slot} is free and borrowed")));
             }
         }
         Ok(())

@@ -91,8 +91,8 @@ impl Slots<'_> {
                 *found = is;
                 Ok(())
             }
-            Some(found) => Err(corrupt(format!("slot {slot} is {is:?} and {found:?} at once"))),
-            None => Err(corrupt(format!("slot {slot} is {is:?} in a region whose blocks have no such slot"))),
+            Some(found) => Err(corrupt(format_args!("slot {slot} is {is:?} and {found:?} at once"))),
+            None => Err(corrupt(format_args!("slot {slot} is {is:?} in a region whose blocks have no such slot"))),
         }
     }
 
@@ -102,7 +102,9 @@ impl Slots<'_> {
             self.note(index, Is::Listed)?;
             let free = slot.state.acquire() & state::FREE != 0 && slot.owner.acquire() == self.owner;
             if !free || place::class(slot.place.acquire()) != class {
-                return Err(corrupt(format!("slot {index} is on the list of free ones of class {class} and is none")));
+                return Err(corrupt(format_args!(
+                    "slot {index} is on the list of free ones of class {class} and is none"
+                )));
             }
             link = slot.length.acquire() & 0xffff_ffff;
         }

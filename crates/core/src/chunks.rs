@@ -96,13 +96,13 @@ fn take_spare_where(
             || run.first < segment.geometry.fixed_granules
             || run.first + run.count > segment.geometry.granules
         {
-            return Err(corrupt(format!("chunk {index} is of granules {} and {} more", run.first, run.count)));
+            return Err(corrupt(format_args!("chunk {index} is of granules {} and {} more", run.first, run.count)));
         }
         change.set(&chunk.region, change.get(&chunk.region) & 0xffff_ffff);
         run.needs_commit = segment.source() == Source::Shared && !pages::all_bits(segment, run.first, run.count);
         return Ok(Some((run, index)));
     }
-    Err(corrupt("a region's chunks have a loop".to_string()))
+    Err(corrupt(format_args!("a region's chunks have a loop")))
 }
 
 /// A new chunk for a region, of `wanted` granules if there is room and at least `need`. Pages are not yet allocated.
@@ -118,9 +118,9 @@ pub(crate) fn new_chunk(
     let (limit, reserved) = (region.limit.relaxed(), change.get(&region.granules));
     let room = if limit == 0 { u64::MAX } else { limit.saturating_sub(reserved) };
     if need > room {
-        return Err(Error::with_message(
+        return Err(Error::told(
             ErrorCode::LimitReached,
-            format!(
+            format_args!(
                 "the region holds {} of its limit of {} bytes, and {} more are needed: free buffers, or make it with a larger limit",
                 reserved.saturating_mul(GRANULE),
                 limit.saturating_mul(GRANULE),
@@ -187,7 +187,7 @@ pub(crate) fn release_chunk(
 ) -> Result<()> {
     let chunk = segment.record::<Chunk>(index)?;
     if change.get(&chunk.region) as u32 != region_index + 1 {
-        return Err(corrupt(format!("chunk {index} is not of region {region_index}, which gives it back")));
+        return Err(corrupt(format_args!("chunk {index} is not of region {region_index}, which gives it back")));
     }
     let run = chunk_run(change, chunk);
     if change.get(&region.spare_chunks) == u64::from(index) + 1 {
@@ -215,7 +215,7 @@ pub(crate) fn release_chunks(locked: &Locked<'_>, region: &RegionRecord, region_
         && let Some((index, chunk)) = segment.linked::<Chunk>(link)?
     {
         if chunk.region.acquire() as u32 != region_index + 1 || link == first && last.is_some() {
-            return Err(corrupt(format!("chunk {index} is not of region {region_index}, which gives it back")));
+            return Err(corrupt(format_args!("chunk {index} is not of region {region_index}, which gives it back")));
         }
         change.put(&chunk.region, 0);
         let run = run_of(chunk.run.acquire());

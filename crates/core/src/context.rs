@@ -375,7 +375,7 @@ pub(crate) fn take_shared(locked: &Locked<'_>, region: &RegionRecord, context: &
     let (mut last, mut taken) = (head, 1);
     let rest = loop {
         let Some((_, slot)) = segment.linked::<Slot>(last)? else {
-            return Err(corrupt("a list of freed slots".to_string()));
+            return Err(corrupt(format_args!("a list of freed slots")));
         };
         let next = slot.length.relaxed() & 0xffff_ffff;
         if next == 0 || taken == LIST {

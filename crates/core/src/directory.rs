@@ -87,8 +87,8 @@ impl Attachment {
         let mut change = locked.change();
         let record = match self.find_name(name) {
             Some((_, old)) if is_live(&self.segment, old) => {
-                let message = format!("the name {name:?} is published for {old}: unpublish it first");
-                return Err(Error::with_message(ErrorCode::AlreadyExists, message));
+                let message = format_args!("the name {name:?} is published for {old}: unpublish it first");
+                return Err(Error::told(ErrorCode::AlreadyExists, message));
             }
             Some((record, _)) => record,
             None => match self.unused_name() {
@@ -151,8 +151,8 @@ impl Attachment {
             }
             let left = sys::time_left(deadline)?;
             if left.is_zero() {
-                let message = format!("nobody published {name:?} in the time given");
-                return Err(Error::with_message(ErrorCode::Timeout, message));
+                let message = format_args!("nobody published {name:?} in the time given");
+                return Err(Error::told(ErrorCode::Timeout, message));
             }
             let tick = if planted(Fault::TickLate) { changed.acquire() } else { tick };
             changed.sleep_while(tick, left.min(NAP));
@@ -161,5 +161,5 @@ impl Attachment {
 }
 
 fn absent(name: &str) -> Error {
-    Error::with_message(ErrorCode::NotFound, format!("nothing is published as {name:?} in this heap"))
+    Error::told(ErrorCode::NotFound, format_args!("nothing is published as {name:?} in this heap"))
 }

@@ -77,9 +77,9 @@ mod module {
             more = true;
         }
         match grew {
-            Grew::Refused if !more => Err(Error::with_message(
+            Grew::Refused if !more => Err(Error::told(
                 ErrorCode::OutOfMemory,
-                format!(
+                format_args!(
                     "the module's memory cannot grow by {} bytes: close regions, or give the module more memory",
                     count.saturating_mul(GRANULE)
                 ),

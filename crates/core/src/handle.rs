@@ -101,9 +101,9 @@ impl FromStr for Handle {
 
     fn from_str(text: &str) -> Result<Handle> {
         let bad = || {
-            Error::with_message(
+            Error::told(
                 ErrorCode::InvalidArgument,
-                format!("{text:?} is no handle: write one as b17:2043 (a buffer) or r3:77 (a region)"),
+                format_args!("{text:?} is no handle: write one as b17:2043 (a buffer) or r3:77 (a region)"),
             )
         };
         if text == "null" {

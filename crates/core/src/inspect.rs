@@ -351,7 +351,7 @@ impl Inspector {
     pub fn of_process(process: u32) -> Result<Vec<Inspector>> {
         let files = sys::anonymous_files_of(process, "weaveheap-").map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => {
-                Error::with_message(ErrorCode::NotFound, format!("there is no process {process}"))
+                Error::told(ErrorCode::NotFound, format_args!("there is no process {process}"))
             }
             _ => sys::error(&format!("looking into process {process}"), &error),
         })?;

@@ -63,7 +63,7 @@ impl<'a> Locked<'a> {
             match header.lock.cas_or(Fault::LockByStore, 0, mine) {
                 Ok(_) => break false,
                 Err(holder) if holder & 0xffff > attachments || holder & 0xffff == 0 => {
-                    return Err(corrupt(format!("the lock's word is {holder:#x}, which no attachment writes")));
+                    return Err(corrupt(format_args!("the lock's word is {holder:#x}, which no attachment writes")));
                 }
                 Err(holder) => {
                     since.get_or_insert_with(Instant::now);
@@ -79,9 +79,9 @@ impl<'a> Locked<'a> {
                         }
                     }
                     if !patience.wait() {
-                        return Err(Error::with_message(
+                        return Err(Error::told(
                             ErrorCode::Borrowed,
-                            format!(
+                            format_args!(
                                 "the heap's lock is held by {} and was not released: is that process stopped?",
                                 attachment.describe((holder as u16).wrapping_sub(1))
                             ),
@@ -273,7 +273,7 @@ impl<'a> Change<'a> {
 fn redo(segment: &Segment) -> Result<()> {
     let header = segment.header();
     let len = header.journal_len.acquire();
-    let cells = header.journal.get(..len as usize).ok_or_else(|| corrupt(format!("journal of {len} writes")))?;
+    let cells = header.journal.get(..len as usize).ok_or_else(|| corrupt(format_args!("journal of {len} writes")))?;
     if planted(Fault::Journal) {
         header.journal_len.set_release(0);
     }
@@ -281,7 +281,7 @@ fn redo(segment: &Segment) -> Result<()> {
         let (place, value) = (cell[0].relaxed(), cell[1].relaxed());
         let (first, count) = (place >> 24, place & 0xff_ffff);
         if count == 0 || (first + count) * 8 > segment.geometry.size {
-            return Err(corrupt(format!("journal names words {first} to {}", first + count)));
+            return Err(corrupt(format_args!("journal names words {first} to {}", first + count)));
         }
         for word in first..first + count {
             if let Some(word) = segment.word(word * 8) {

@@ -100,7 +100,7 @@ impl Attachment {
         change.set(&chunk.region, pending(region_index, None));
         let slot = segment.record::<Slot>(place.index)?;
         let generation = state::next_generation(slot.state.relaxed(), segment.identity.seed, place.index)
-            .ok_or_else(|| corrupt(format!("slot {} has no generation left", place.index)))?;
+            .ok_or_else(|| corrupt(format_args!("slot {} has no generation left", place.index)))?;
         let handle = Handle::buffer(place.index, generation);
         // Kills begins that are still in flight from the slot's last life.
         slot.state.set_release(slot.state.relaxed() & !0xffff_ffff | state::FREE);
@@ -174,7 +174,7 @@ fn give_back(
 ) -> Result<u64> {
     let context = segment.record::<Context>(at)?;
     let chunk = extent::chunk(slot.length.relaxed())
-        .ok_or_else(|| corrupt(format!("slot {index} is large and has no chunk")))?;
+        .ok_or_else(|| corrupt(format_args!("slot {index} is large and has no chunk")))?;
     release_chunk(change, segment, region, control::region(slot.owner.relaxed()), chunk)?;
     for (counter, n) in [(counter::FREES, 1), (counter::BYTES_FREED, extent::length(slot.length.relaxed()))] {
         let counter = &context.counters[counter];

@@ -40,6 +40,8 @@ mod directory;
 mod entries;
 mod error;
 mod error_code;
+#[cfg(target_family = "wasm")]
+mod error_word;
 mod fast;
 mod fault;
 mod growth;

@@ -25,9 +25,9 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
     if is_name(name) {
         return Ok(());
     }
-    Err(Error::with_message(
+    Err(Error::told(
         ErrorCode::InvalidName,
-        format!(
+        format_args!(
             "{name:?} is no name: use 1 to 64 of a-z, 0-9, dot, underscore and hyphen, beginning with a letter or digit"
         ),
     ))
@@ -52,7 +52,7 @@ pub(crate) fn own_folder(make: bool) -> Result<PathBuf> {
     };
     let metadata = found.map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {
-            Error::with_message(ErrorCode::NotFound, format!("there is no heap: {} does not exist", folder.display()))
+            Error::told(ErrorCode::NotFound, format_args!("there is no heap: {} does not exist", folder.display()))
         }
         _ => sys::error(&folder.display().to_string(), &error),
     })?;
@@ -65,7 +65,7 @@ pub(crate) fn own_folder(make: bool) -> Result<PathBuf> {
 }
 
 fn denied(path: &Path, what: &str) -> Error {
-    Error::with_message(ErrorCode::Denied, format!("{} {what}", path.display()))
+    Error::told(ErrorCode::Denied, format_args!("{} {what}", path.display()))
 }
 
 #[cfg(unix)]
@@ -158,9 +158,9 @@ impl Draft {
         };
         kill_point();
         linked.map_err(|error| match error.kind() {
-            std::io::ErrorKind::AlreadyExists => Error::with_message(
+            std::io::ErrorKind::AlreadyExists => Error::told(
                 ErrorCode::AlreadyExists,
-                format!("{} exists: open it, remove it, or choose another name", path.display()),
+                format_args!("{} exists: open it, remove it, or choose another name", path.display()),
             ),
             _ => sys::error(&format!("making {}", path.display()), &error),
         })
@@ -184,9 +184,9 @@ impl Drop for Draft {
 /// Opens a file and checks that it is a plain one.
 pub(crate) fn open_file(path: &Path, write: bool) -> Result<File> {
     let failed = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => Error::with_message(
+        std::io::ErrorKind::NotFound => Error::told(
             ErrorCode::NotFound,
-            format!("there is no heap {}: `weaveheap list` shows those there are", path.display()),
+            format_args!("there is no heap {}: `weaveheap list` shows those there are", path.display()),
         ),
         _ => sys::error(&format!("opening {}", path.display()), &error),
     };
@@ -201,7 +201,7 @@ fn check_plain(path: &Path, metadata: &fs::Metadata) -> Result<()> {
     if metadata.is_file() {
         return Ok(());
     }
-    Err(Error::with_message(ErrorCode::Incompatible, format!("{} is no heap: it is not a plain file", path.display())))
+    Err(Error::told(ErrorCode::Incompatible, format_args!("{} is no heap: it is not a plain file", path.display())))
 }
 
 /// Opens a heap's file in the folder of names: not through a link, and only if it is this user's.
@@ -225,16 +225,16 @@ pub(crate) fn read_identity(file: &File, path: &Path) -> Result<Identity> {
         .read_to_end(&mut bytes)
         .map_err(|error| sys::error(&format!("reading {}", path.display()), &error))?;
     if bytes.len() < IDENTITY_WORDS * 8 {
-        return Err(Error::with_message(
+        return Err(Error::told(
             ErrorCode::Incompatible,
-            format!("{} is no heap: it is too short", path.display()),
+            format_args!("{} is no heap: it is too short", path.display()),
         ));
     }
     let word = |i: usize| u64::from_ne_bytes(std::array::from_fn(|j| bytes[i * 8 + j]));
     let identity = check_identity(&std::array::from_fn(word))?;
     let length = file.metadata().map_err(|error| sys::error(&path.display().to_string(), &error))?.len();
     if length != identity.size {
-        return Err(corrupt(format!("{} has {length} bytes, its header says {}", path.display(), identity.size)));
+        return Err(corrupt(format_args!("{} has {length} bytes, its header says {}", path.display(), identity.size)));
     }
     Ok(identity)
 }
@@ -258,9 +258,9 @@ pub(crate) fn remove_path(path: &Path) -> Result<()> {
 
 fn unlink(path: &Path) -> Result<()> {
     fs::remove_file(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => Error::with_message(
+        std::io::ErrorKind::NotFound => Error::told(
             ErrorCode::NotFound,
-            format!("there is no heap {}: `weaveheap list` shows those there are", path.display()),
+            format_args!("there is no heap {}: `weaveheap list` shows those there are", path.display()),
         ),
         _ => sys::error(&format!("removing {}", path.display()), &error),
     })

@@ -17,9 +17,9 @@ const LARGE_RUN: u64 = 16;
 
 pub(crate) fn out_of_memory(segment: &Segment, granules: u64) -> Error {
     let header = segment.header();
-    Error::with_message(
+    Error::told(
         ErrorCode::OutOfMemory,
-        format!(
+        format_args!(
             "no {} bytes are free in one piece: the heap holds {} of its limit of {} bytes. Close regions, or make the heap with a larger limit",
             granules.saturating_mul(GRANULE),
             header.granules.relaxed().saturating_mul(GRANULE),
@@ -174,7 +174,7 @@ impl Given {
             || first < geometry.fixed_granules
             || first.checked_add(count).is_none_or(|end| end > geometry.granules)
         {
-            return Err(corrupt(format!("a chunk of granules {first} and {count} more")));
+            return Err(corrupt(format_args!("a chunk of granules {first} and {count} more")));
         }
         set_bits(change, segment, geometry.used_bits, first, count, false);
         self.granules += count;
@@ -219,9 +219,9 @@ pub(crate) fn take_record<'s, R: Record>(
             Table::Blocks => (R::TABLE.noun(), segment.capacity(Table::Slots)),
             table => (table.noun(), segment.capacity(table)),
         };
-        Error::with_message(
+        Error::told(
             ErrorCode::LimitReached,
-            format!(
+            format_args!(
                 "the heap's table for {noun} is full ({capacity} at most): end, close or detach what is no longer used"
             ),
         )
@@ -286,7 +286,9 @@ pub(crate) fn resume_trim(locked: &Locked<'_>) -> Result<()> {
     }
     let inside = first >= geometry.fixed_granules && first + count <= geometry.granules;
     if !inside || any_bit(segment, geometry.used_bits, first, count) {
-        return Err(corrupt(format!("granules {first} and {count} more are going back to the system and are in use")));
+        return Err(corrupt(format_args!(
+            "granules {first} and {count} more are going back to the system and are in use"
+        )));
     }
     // SAFETY: the granules are free, and the lock under which they could be handed out is held.
     let result = unsafe { sys::decommit(segment.file.as_ref(), segment.base(), first * GRANULE, count * GRANULE) };

@@ -166,8 +166,8 @@ fn end_for_the_dead(locked: &Locked<'_>, seen: &ledger::Seen) -> Result<()> {
     {
         let who = locked.attachment.describe(seen.attachment);
         let message =
-            format!("what {who} held cannot be counted yet: another process stopped in the middle of a borrow");
-        return Err(Error::with_message(ErrorCode::Borrowed, message).about(seen.handle));
+            format_args!("what {who} held cannot be counted yet: another process stopped in the middle of a borrow");
+        return Err(Error::told(ErrorCode::Borrowed, message).about(seen.handle));
     }
     if seen.phase() == phase::HELD && !phase::is_new(seen.word) {
         // It was counted as begun.

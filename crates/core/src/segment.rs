@@ -81,9 +81,11 @@ fn zeroed(count: u32) -> Box<[Known]> {
 }
 
 fn reserve_error(size: u64, error: &io::Error) -> Error {
-    Error::with_message(
+    Error::told(
         ErrorCode::OutOfMemory,
-        format!("no {size} bytes of address space could be reserved ({error}): make the heap with a smaller limit"),
+        format_args!(
+            "no {size} bytes of address space could be reserved ({error}): make the heap with a smaller limit"
+        ),
     )
 }
 
@@ -216,7 +218,7 @@ impl Segment {
 
     /// The record with this index, or `Corrupt`: for indices that the segment itself names.
     pub(crate) fn record<R: Record>(&self, index: u32) -> Result<&R> {
-        self.get(index).ok_or_else(|| corrupt(format!("index {index} of table {:?} has no record", R::TABLE)))
+        self.get(index).ok_or_else(|| corrupt(format_args!("index {index} of table {:?} has no record", R::TABLE)))
     }
 
     /// The record behind a stored index plus one; `None` for 0.
@@ -224,7 +226,8 @@ impl Segment {
         if link == 0 {
             return Ok(None);
         }
-        let index = u32::try_from(link - 1).map_err(|_| corrupt(format!("link {link:#x} in table {:?}", R::TABLE)))?;
+        let index =
+            u32::try_from(link - 1).map_err(|_| corrupt(format_args!("link {link:#x} in table {:?}", R::TABLE)))?;
         Ok(Some((index, self.record(index)?)))
     }
 
@@ -232,7 +235,7 @@ impl Segment {
     pub(crate) fn extent_word(&self, table: Table, extent: u32) -> Result<(&Word, u32)> {
         let geometry = &self.geometry.tables[table as usize];
         let offset = geometry.extents + u64::from(extent) * 4;
-        let word = self.word(offset & !7).ok_or_else(|| corrupt("extent list".to_string()))?;
+        let word = self.word(offset & !7).ok_or_else(|| corrupt(format_args!("extent list")))?;
         let high = offset & 4 != 0;
         Ok((word, if high == cfg!(target_endian = "little") { 32 } else { 0 }))
     }
@@ -283,31 +286,35 @@ impl Segment {
 
 /// Checks the words of an identity: kind of file, version, byte order, size.
 pub(crate) fn check_identity(words: &[u64; IDENTITY_WORDS]) -> Result<Identity> {
-    let incompatible = |text: String| Err(Error::with_message(ErrorCode::Incompatible, text));
+    let incompatible = |text: std::fmt::Arguments<'_>| Err(Error::told(ErrorCode::Incompatible, text));
     let Some((identity, sound)) = Identity::from_words(words) else {
-        return incompatible("the file is no heap: it does not begin with WeaveHeap's mark".to_string());
+        return incompatible(format_args!("the file is no heap: it does not begin with WeaveHeap's mark"));
     };
     if identity.byte_order != BYTE_ORDER {
-        return incompatible("the heap has another byte order than this machine, or its header is damaged".to_string());
+        return incompatible(format_args!(
+            "the heap has another byte order than this machine, or its header is damaged"
+        ));
     }
     if identity.layout_version != crate::LAYOUT_VERSION {
         let (theirs, ours) = (identity.layout_version, crate::LAYOUT_VERSION);
-        return incompatible(format!("the heap has layout version {theirs}, this library reads version {ours}"));
+        return incompatible(format_args!("the heap has layout version {theirs}, this library reads version {ours}"));
     }
     if !sound {
-        return Err(corrupt("the header's checksum does not match".to_string()));
+        return Err(corrupt(format_args!("the header's checksum does not match")));
     }
     if identity.size < MIN_SIZE || identity.size > MAX_SIZE || !identity.size.is_multiple_of(GRANULE) {
-        return Err(corrupt(format!("the header says a size of {} bytes", identity.size)));
+        return Err(corrupt(format_args!("the header says a size of {} bytes", identity.size)));
     }
     Ok(identity)
 }
 
 /// The error for records that contradict each other.
-pub(crate) fn corrupt(what: String) -> Error {
-    Error::with_message(
+#[cold]
+#[inline(never)]
+pub(crate) fn corrupt(what: std::fmt::Arguments<'_>) -> Error {
+    Error::told(
         ErrorCode::Corrupt,
-        format!(
+        format_args!(
             "the heap's records are damaged: {what}. Close it everywhere, keep the file for a report, make a new heap"
         ),
     )

@@ -453,7 +453,7 @@ impl Attachment {
                 tcb.free_entries.push(index, entry);
             }
         }
-        tcb.free_entries.pop().ok_or_else(|| corrupt("a page of used-up entries".to_string()))
+        tcb.free_entries.pop().ok_or_else(|| corrupt(format_args!("a page of used-up entries")))
     }
 
     /// Walks the pages of a record.
@@ -479,5 +479,5 @@ pub(crate) fn each_link<R: crate::segment::Record>(
         link = next(record).acquire();
         each(index)?;
     }
-    Err(corrupt(format!("a list in table {:?} has a loop", R::TABLE)))
+    Err(corrupt(format_args!("a list in table {:?} has a loop", R::TABLE)))
 }

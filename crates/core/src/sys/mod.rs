@@ -56,14 +56,11 @@ pub(crate) fn error(what: &str, error: &std::io::Error) -> crate::error::Error {
         ErrorKind::Unsupported => ErrorCode::Unsupported,
         _ => ErrorCode::Io,
     };
-    Error::with_message(code, format!("{what}: {error}"))
+    Error::told(code, format_args!("{what}: {error}"))
 }
 
 /// The error for what this system lacks.
 pub(crate) fn unsupported(what: &str) -> crate::error::Error {
     use crate::error::{Error, ErrorCode};
-    Error::with_message(
-        ErrorCode::Unsupported,
-        format!("{what} on this system; docs/platforms.md lists what works where"),
-    )
+    Error::told(ErrorCode::Unsupported, format_args!("{what} on this system; docs/platforms.md lists what works where"))
 }
