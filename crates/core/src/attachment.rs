@@ -453,6 +453,9 @@ impl Attachment {
 
     /// Whether the holder in the heap's lock word is dead, or is an attachment that has gone since.
     pub(crate) fn lock_holder_is_dead(&self, word: u64) -> bool {
+        if !sys::SHARED_HEAPS {
+            return false;
+        }
         let Some(index) = (word as u16).checked_sub(1) else { return false };
         let sequence = (word >> 16) as u32;
         if index == self.index {

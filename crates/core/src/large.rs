@@ -13,6 +13,7 @@ use crate::layout::*;
 use crate::pages;
 use crate::segment::{Segment, corrupt};
 use crate::snapshot::BorrowKind;
+use crate::sys;
 use crate::threads::{Tcb, each_link};
 
 /// Runs up to this many granules have their pages allocated under the lock (1 MiB).
@@ -74,7 +75,7 @@ impl Attachment {
             }
         };
         let chunk = segment.record::<Chunk>(chunk_index)?;
-        if run.needs_commit && run.count > SHORT_RUN {
+        if sys::SHARED_HEAPS && run.needs_commit && run.count > SHORT_RUN {
             // The chunk is the region's from here on, on behalf of this context, and its pages are allocated without
             // the lock.
             change.set(&chunk.region, pending(region_index, Some(at)));

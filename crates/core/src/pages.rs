@@ -140,7 +140,7 @@ pub(crate) fn all_bits(segment: &Segment, first: u64, count: u64) -> bool {
 
 /// Allocates the pages of a run in the file. Slow for large runs, so it is done without the lock where it can be.
 pub(crate) fn commit_pages(segment: &Segment, run: Run) -> Result<()> {
-    let Some(file) = segment.file.as_ref().filter(|_| run.needs_commit) else { return Ok(()) };
+    let Some(file) = segment.file.as_ref().filter(|_| sys::SHARED_HEAPS && run.needs_commit) else { return Ok(()) };
     sys::commit(file, run.first * GRANULE, run.count * GRANULE)
         .map_err(|error| sys::error("the heap's folder has no room for more pages", &error))
 }

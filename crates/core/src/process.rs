@@ -14,6 +14,9 @@ pub(crate) fn generation() -> u64 {
     static MARK: Word = Word::new(0);
     /// The last number given; a child counts on from its parent's.
     static LAST: Word = Word::new(0);
+    if !sys::FORKS {
+        return 1;
+    }
     let mut address = MARK.acquire();
     if address == 0 {
         let Ok(page) = sys::map_fork_wiped(4096) else { return u64::from(sys::pid()) | 1 << 63 };

@@ -13,6 +13,7 @@ use crate::layout::*;
 use crate::ledger;
 use crate::pages;
 use crate::sync::Patience;
+use crate::sys;
 use crate::threads::{each_link, record_owner};
 
 /// Looks at all attachments and recovers the dead ones.
@@ -55,11 +56,14 @@ pub(crate) fn recover_holders(attachment: &Attachment, subject: Handle) -> Resul
 
 /// Finishes the draining regions whose last holder was recovered. Called without the lock.
 pub(crate) fn finish_drained(attachment: &Attachment) -> Result<()> {
-    if attachment.recovered.take() { arena::finish_all_draining(attachment) } else { Ok(()) }
+    if sys::SHARED_HEAPS && attachment.recovered.take() { arena::finish_all_draining(attachment) } else { Ok(()) }
 }
 
 /// Recovers a dead attachment: ends its borrows, poisons what it could write, gives its records back.
 pub(crate) fn recover(locked: &Locked<'_>, dead: u16) -> Result<()> {
+    if !locked.attachment.others_may_die() {
+        return Ok(());
+    }
     let segment = locked.segment;
     let who = locked.attachment.describe(dead);
     let mut busy_contexts = Vec::new();
@@ -268,6 +272,9 @@ fn recount(locked: &Locked<'_>, index: u32, generation: u32, dead: Option<&ledge
 /// once that is done, false if a process that is stopped in the middle of a borrow of it is in the way.
 #[cold]
 pub(crate) fn settle_slot(attachment: &Attachment, index: u32) -> Result<bool> {
+    if !sys::SHARED_HEAPS {
+        return Ok(false);
+    }
     recover_dead(attachment)?;
     let locked = Locked::take(attachment)?;
     let state = locked.segment.record::<Slot>(index)?.state.acquire();

@@ -134,7 +134,7 @@ impl Segment {
     }
 
     pub(crate) fn source(&self) -> Source {
-        self.source
+        if sys::SHARED_HEAPS { self.source } else { Source::Private }
     }
 
     pub(crate) fn header(&self) -> &Header {

@@ -9,6 +9,9 @@ pub(crate) use std::time::Instant;
 /// Whether there is one thread only, so that nothing changes while it waits.
 pub(crate) const ALONE: bool = false;
 
+/// Whether a process may be a copy of another, with what that one had.
+pub(crate) const FORKS: bool = true;
+
 /// Whether free memory can go back to the system.
 pub(crate) const GIVES_BACK: bool = true;
 

@@ -53,6 +53,9 @@ pub(crate) const SHARED_HEAPS: bool = false;
 /// Whether there is one thread only, so that nothing changes while it waits.
 pub(crate) const ALONE: bool = cfg!(not(target_feature = "atomics"));
 
+/// Whether a process may be a copy of another, with what that one had.
+pub(crate) const FORKS: bool = false;
+
 /// Whether free memory can go back to the system.
 pub(crate) const GIVES_BACK: bool = false;
 
