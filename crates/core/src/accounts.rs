@@ -11,7 +11,6 @@ use crate::journal::Locked;
 use crate::layout::*;
 use crate::segment::Record;
 use crate::sync::Word;
-use crate::threads::each_link;
 
 impl Heap {
     /// Records in use, by table: those ever handed out, without those on the free list.
@@ -37,14 +36,14 @@ impl Heap {
 fn count<R: Record>(
     locked: &Locked<'_>,
     in_use: &mut BTreeMap<&'static str, u64>,
-    next: impl Fn(&R) -> &Word,
+    next: fn(&R) -> &Word,
 ) -> Result<()> {
     let state = &locked.segment.header().tables[R::TABLE as usize];
     let mut free = 0;
-    each_link(locked.segment, &state.free, next, |_| {
+    for link in locked.segment.links(&state.free, next) {
+        link?;
         free += 1;
-        Ok(())
-    })?;
+    }
     let name = if R::TABLE == Table::EntryPages { "pages of the ledger" } else { R::TABLE.noun() };
     in_use.insert(name, u64::from(locked.segment.used(R::TABLE)) - free);
     Ok(())

@@ -19,7 +19,6 @@ use crate::pages;
 use crate::segment::corrupt;
 use crate::sync::{self, Patience};
 use crate::sys::{self, Instant};
-use crate::threads::each_link;
 
 /// The longest sleep of a waiter: then it looks whether what it waits for is held by the dead.
 const NAP: Duration = Duration::from_millis(250);
@@ -145,21 +144,16 @@ impl Attachment {
     /// Empties a region that is idle and marked as closing: all its handles are stale by one change.
     fn empty(&self, locked: &Locked<'_>, record: &RegionRecord) -> Result<()> {
         let (mut live, mut bytes) = (0u64, 0u64);
-        each_link(
-            &self.segment,
-            &record.contexts,
-            |c: &Context| &c.next,
-            |index| {
-                let counters = &self.segment.record::<Context>(index)?.counters;
-                live = live
-                    .wrapping_add(counters[counter::ALLOCATIONS].relaxed())
-                    .wrapping_sub(counters[counter::FREES].relaxed());
-                bytes = bytes
-                    .wrapping_add(counters[counter::BYTES_ALLOCATED].relaxed())
-                    .wrapping_sub(counters[counter::BYTES_FREED].relaxed());
-                Ok(())
-            },
-        )?;
+        for index in self.segment.links(&record.contexts, |c: &Context| &c.next) {
+            let index = index?;
+            let counters = &self.segment.record::<Context>(index)?.counters;
+            live = live
+                .wrapping_add(counters[counter::ALLOCATIONS].relaxed())
+                .wrapping_sub(counters[counter::FREES].relaxed());
+            bytes = bytes
+                .wrapping_add(counters[counter::BYTES_ALLOCATED].relaxed())
+                .wrapping_sub(counters[counter::BYTES_FREED].relaxed());
+        }
         let epoch = control::epoch(record.control.relaxed()) + u64::from(!planted(Fault::EpochKept));
         if epoch >= control::LAST_EPOCH {
             return Err(Error::with_message(
@@ -226,15 +220,10 @@ impl Attachment {
     /// whether any is held. What the dead hold is recovered on the way.
     fn await_idle(&self, locked: &Locked<'_>, record: &RegionRecord, owner: u64) -> Result<Idle> {
         let mut contexts = Vec::new();
-        each_link(
-            &self.segment,
-            &record.contexts,
-            |c: &Context| &c.next,
-            |index| {
-                contexts.push(index);
-                Ok(())
-            },
-        )?;
+        for index in self.segment.links(&record.contexts, |c: &Context| &c.next) {
+            let index = index?;
+            contexts.push(index);
+        }
         if planted(Fault::BusyIgnored) {
             contexts.clear();
         }

@@ -1,6 +1,5 @@
 //! One copy of the library in one process that has mapped a heap: making, opening and leaving one (H1, H4 to H10).
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
@@ -52,7 +51,7 @@ pub(crate) struct Attachment {
 }
 
 /// Attachments of this copy of the library, by heap id.
-static REGISTRY: PerProcess<HashMap<u128, Weak<Attachment>>> = PerProcess::new();
+static REGISTRY: PerProcess<Vec<(u128, Weak<Attachment>)>> = PerProcess::new();
 
 fn random() -> Result<[u64; 3]> {
     let mut bytes = [0u8; 24];
@@ -240,7 +239,7 @@ impl Attachment {
     pub(crate) fn by_id(id: &str) -> Result<Arc<Attachment>> {
         let absent = || Error::told(ErrorCode::NotFound, format_args!("this process has no heap with the id {id:?}"));
         let key = u128::from_str_radix(id, 16).ok().filter(|_| id.len() == 32).ok_or_else(absent)?;
-        let found = REGISTRY.lock().get(&key).and_then(Weak::upgrade);
+        let found = REGISTRY.lock().iter().find(|(id, _)| *id == key).and_then(|(_, known)| known.upgrade());
         found.filter(|attachment| !attachment.is_detached()).ok_or_else(absent)
     }
 
@@ -272,8 +271,10 @@ impl Attachment {
             attachment
         });
         let mut registry = REGISTRY.lock();
-        registry.retain(|_, known| known.strong_count() > 0);
-        registry.insert(attachment.segment.identity.id, attachment.weak());
+        let id = attachment.segment.identity.id;
+        // A heap that this process attaches once more is known by its last attachment.
+        registry.retain(|(known, attachment)| *known != id && attachment.strong_count() > 0);
+        registry.push((id, attachment.weak()));
         drop(registry);
         match crate::recovery::recover_dead(&attachment) {
             // A stopped process is in the way of one recovery; whoever meets the dead next tries again.
@@ -515,7 +516,7 @@ impl Attachment {
         if let Err(error) = walked {
             tracing::error!(%error, "the ledger could not be read whole");
         }
-        holders.sort_by_key(|holder| std::cmp::Reverse(holder.age_ms));
+        ledger::oldest_first(&mut holders);
         holders
     }
 

@@ -1,7 +1,6 @@
 //! `check`: walks a whole heap and verifies its invariants (C3). It holds the lock, so that structure stands still;
 //! borrows and allocations go on, and are no contradictions.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::attachment::Attachment;
@@ -14,7 +13,7 @@ use crate::pages;
 use crate::segment::{Segment, corrupt};
 use crate::snapshot::CheckReport;
 use crate::sys;
-use crate::threads::{each_link, record_owner};
+use crate::threads::record_owner;
 
 /// How often one contradiction must be seen, one look after the other, to be called damage, and how often a heap is
 /// looked at in all. Who looks under the lock meets passing ones hardly ever; who looks without it, often.
@@ -96,13 +95,11 @@ fn walk(segment: &Segment) -> Result<CheckReport> {
     for granule in (0..granules as u64).filter(|granule| growth::is_foreign(segment, *granule)) {
         claim(&mut uses, granule, Use::Others)?;
     }
-    let (mut blocks, mut contexts) = (HashSet::new(), HashSet::new());
-    each_link(
-        segment,
-        &header.tables[Table::Blocks as usize].free,
-        |b: &Block| &b.next,
-        |b| once(&mut blocks, b, "block"),
-    )?;
+    let (mut blocks, mut contexts) =
+        (Once::new(segment, Table::Blocks, "block"), Once::new(segment, Table::Contexts, "context"));
+    for block in segment.links(&header.tables[Table::Blocks as usize].free, |b: &Block| &b.next) {
+        blocks.note(block?)?;
+    }
     for index in 0..segment.used(Table::Attachments) {
         if let Some(record) = segment.get::<AttachmentRecord>(index) {
             report.attachments += u64::from(record.state.acquire() & 0xff == 1);
@@ -134,8 +131,29 @@ fn walk(segment: &Segment) -> Result<CheckReport> {
     Ok(report)
 }
 
-fn once(seen: &mut HashSet<u32>, index: u32, what: &str) -> Result<()> {
-    if seen.insert(index) { Ok(()) } else { Err(corrupt(format_args!("{what} {index} is on two lists"))) }
+/// Records of a table that may be on one list only.
+struct Once {
+    what: &'static str,
+    /// By index, those that were seen.
+    seen: Vec<bool>,
+}
+
+impl Once {
+    fn new(segment: &Segment, table: Table, what: &'static str) -> Once {
+        Once { what, seen: vec![false; segment.used(table) as usize] }
+    }
+
+    fn note(&mut self, index: u32) -> Result<()> {
+        let what = self.what;
+        match self.seen.get_mut(index as usize) {
+            Some(seen) if !*seen => {
+                *seen = true;
+                Ok(())
+            }
+            Some(_) => Err(corrupt(format_args!("{what} {index} is on two lists"))),
+            None => Err(corrupt(format_args!("{what} {index} is on a list and was never used"))),
+        }
+    }
 }
 
 fn claim(uses: &mut [Use], granule: u64, by: Use) -> Result<()> {
@@ -193,80 +211,63 @@ fn check_region(
     index: u32,
     record: &RegionRecord,
     uses: &mut [Use],
-    blocks: &mut HashSet<u32>,
-    contexts: &mut HashSet<u32>,
+    blocks: &mut Once,
+    contexts: &mut Once,
 ) -> Result<u64> {
     let (mut previous, mut granules, mut chunks) = (0u64, 0u64, 0u64);
-    each_link(
-        segment,
-        &record.chunks,
-        |c: &Chunk| &c.next,
-        |at| {
-            let chunk = segment.record::<Chunk>(at)?;
-            if chunk.region.acquire() as u32 != index + 1 || chunk.previous.acquire() != previous {
-                return Err(corrupt(format_args!("chunk {at} of region {index} is linked wrongly")));
-            }
-            previous = u64::from(at) + 1;
-            let run = chunk.run.acquire();
-            for granule in run >> 32..(run >> 32) + (run & 0xffff_ffff) {
-                claim(uses, granule, Use::Chunk(index))?;
-            }
-            granules += run & 0xffff_ffff;
-            chunks += 1;
-            Ok(())
-        },
-    )?;
+    for at in segment.links(&record.chunks, |c: &Chunk| &c.next) {
+        let at = at?;
+        let chunk = segment.record::<Chunk>(at)?;
+        if chunk.region.acquire() as u32 != index + 1 || chunk.previous.acquire() != previous {
+            return Err(corrupt(format_args!("chunk {at} of region {index} is linked wrongly")));
+        }
+        previous = u64::from(at) + 1;
+        let run = chunk.run.acquire();
+        for granule in run >> 32..(run >> 32) + (run & 0xffff_ffff) {
+            claim(uses, granule, Use::Chunk(index))?;
+        }
+        granules += run & 0xffff_ffff;
+        chunks += 1;
+    }
     if granules != record.granules.acquire() {
         let said = record.granules.acquire();
         return Err(corrupt(format_args!("region {index} has chunks of {granules} granules, its record says {said}")));
     }
     let mut last = 0;
-    each_link(
-        segment,
-        &record.blocks,
-        |b: &Block| &b.next,
-        |block| {
-            last = u64::from(block) + 1;
-            once(blocks, block, "block")
-        },
-    )?;
+    for block in segment.links(&record.blocks, |b: &Block| &b.next) {
+        let block = block?;
+        last = u64::from(block) + 1;
+        blocks.note(block)?;
+    }
     if last != record.last_block.acquire() {
         return Err(corrupt(format_args!("region {index} names another last block than its list has")));
     }
-    each_link(
-        segment,
-        &record.contexts,
-        |c: &Context| &c.next,
-        |at| {
-            let context = segment.record::<Context>(at)?;
-            if control::region(context.owner.acquire()) != index {
-                return Err(corrupt(format_args!("context {at} is on the list of region {index} and not of it")));
-            }
-            once(contexts, at, "context")
-        },
-    )?;
+    for at in segment.links(&record.contexts, |c: &Context| &c.next) {
+        let at = at?;
+        let context = segment.record::<Context>(at)?;
+        if control::region(context.owner.acquire()) != index {
+            return Err(corrupt(format_args!("context {at} is on the list of region {index} and not of it")));
+        }
+        contexts.note(at)?;
+    }
     Ok(chunks)
 }
 
 /// Checks that each page of the ledger is one thread record's.
 fn check_pages(segment: &Segment) -> Result<()> {
-    let mut pages = HashSet::new();
+    let mut pages = Once::new(segment, Table::EntryPages, "page of the ledger");
     for index in 0..segment.used(Table::Threads) {
         let Some(record) = segment.get::<ThreadRecord>(index) else { continue };
         if record_owner::attachment(record.owner.acquire()).is_none() {
             continue;
         }
-        each_link(
-            segment,
-            &record.pages,
-            |p: &EntryPage| &p.next,
-            |page| {
-                if segment.record::<EntryPage>(page)?.record.acquire() != u64::from(index) + 1 {
-                    return Err(corrupt(format_args!("page {page} of the ledger is not thread record {index}'s")));
-                }
-                once(&mut pages, page, "page of the ledger")
-            },
-        )?;
+        for page in segment.links(&record.pages, |p: &EntryPage| &p.next) {
+            let page = page?;
+            if segment.record::<EntryPage>(page)?.record.acquire() != u64::from(index) + 1 {
+                return Err(corrupt(format_args!("page {page} of the ledger is not thread record {index}'s")));
+            }
+            pages.note(page)?;
+        }
     }
     Ok(())
 }
@@ -284,7 +285,7 @@ struct SeenSlots {
     /// By index.
     live: Vec<LiveSlot>,
     /// Those that were allocated and freed faster than they could be read.
-    changing: HashSet<u32>,
+    changing: Vec<u32>,
 }
 
 fn see_slots(segment: &Segment, uses: &[Use]) -> Result<SeenSlots> {
@@ -294,7 +295,7 @@ fn see_slots(segment: &Segment, uses: &[Use]) -> Result<SeenSlots> {
         match see_slot(segment, uses, index, slot)? {
             Some(Some(live)) => seen.live.push(live),
             Some(None) => {}
-            None => drop(seen.changing.insert(index)),
+            None => seen.changing.push(index),
         }
     }
     Ok(seen)

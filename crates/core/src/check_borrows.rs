@@ -5,47 +5,54 @@
 //! other, may have been in the state or not. So a state is sound if it counts at least the former and at most both,
 //! however busy the heap is and wherever a process was stopped; in a heap at rest this is exact.
 
-use std::collections::{HashMap, HashSet};
-
 use crate::error::Result;
 use crate::layout::*;
 use crate::ledger::{self, Seen};
 use crate::segment::{Segment, corrupt};
 
-/// One reading of the ledger: the word of each entry, and what it is about unless it is free.
-pub(crate) struct Reading(HashMap<u32, (u64, Option<Seen>)>);
+/// One reading of the ledger: each entry and its word, and what it is about unless it is free. By index.
+pub(crate) struct Reading(Vec<(u32, u64, Option<Seen>)>);
 
 impl Reading {
     pub(crate) fn take(segment: &Segment) -> Result<Reading> {
-        let mut entries = HashMap::new();
+        let mut entries = Vec::new();
         ledger::each_entry(segment, |at, record, attachment, entry| {
             let word = entry.word.acquire();
             let seen = ledger::read(entry, at, record, attachment);
             // One that changed meanwhile has no word: it is as no other reading has it.
             if seen.map_or(phase::of(word) == phase::FREE, |seen| seen.word == word) {
-                entries.insert(at, (word, seen));
+                entries.push((at, word, seen));
             }
             Ok(())
         })?;
+        entries.sort_unstable_by_key(|entry| entry.0);
         Ok(Reading(entries))
     }
 
     /// How many borrows are held.
     pub(crate) fn held(&self) -> u64 {
-        self.0.values().filter(|(_, seen)| seen.is_some_and(|seen| seen.phase() == phase::HELD)).count() as u64
+        self.0.iter().filter(|(.., seen)| seen.is_some_and(|seen| seen.phase() == phase::HELD)).count() as u64
+    }
+
+    /// The word of an entry, if it had one.
+    fn word(&self, at: u32) -> Option<u64> {
+        let place = self.0.binary_search_by_key(&at, |entry| entry.0).ok()?;
+        Some(self.0.get(place)?.1)
     }
 
     /// What stayed as it was from this reading to a later one.
     pub(crate) fn until(&self, later: &Reading) -> Borrows {
         let mut borrows = Borrows::default();
-        borrows.changed.extend(later.0.keys().filter(|at| !self.0.contains_key(at)));
-        for (at, (word, seen)) in &self.0 {
-            if later.0.get(at).is_none_or(|(now, _)| now != word) {
-                borrows.changed.insert(*at);
+        for (at, word, seen) in &self.0 {
+            if later.word(*at) != Some(*word) {
+                borrows.changed.push(*at);
             } else if let Some(seen) = seen {
-                borrows.slots.entry(seen.slot).or_default().push(*seen);
+                borrows.seen.push(*seen);
             }
         }
+        borrows.changed.extend(later.0.iter().map(|entry| entry.0).filter(|at| self.word(*at).is_none()));
+        borrows.changed.sort_unstable();
+        borrows.seen.sort_unstable_by_key(|seen| seen.slot);
         borrows
     }
 }
@@ -54,9 +61,9 @@ impl Reading {
 #[derive(Default)]
 pub(crate) struct Borrows {
     /// Entries that stayed in one phase of one life, by the slot that they are about.
-    slots: HashMap<u32, Vec<Seen>>,
-    /// Entries that changed: each may have been about any slot.
-    changed: HashSet<u32>,
+    seen: Vec<Seen>,
+    /// Entries that changed, by index: each may have been about any slot.
+    changed: Vec<u32>,
 }
 
 impl Borrows {
@@ -64,7 +71,8 @@ impl Borrows {
     pub(crate) fn check_live(&self, slot: u32, state: u64) -> Result<()> {
         let (mut shared, mut unique, mut moving, mut owner) = (0_u64, None, self.changed.len() as u64, false);
         let entry = (state & state::COUNT) as u32;
-        for seen in self.slots.get(&slot).into_iter().flatten() {
+        let first = self.seen.partition_point(|seen| seen.slot < slot);
+        for seen in self.seen[first..].iter().take_while(|seen| seen.slot == slot) {
             let of_this_life = seen.handle.generation() == state::generation(state);
             if seen.phase() != phase::HELD {
                 moving += u64::from(of_this_life && !seen.is_unique());
@@ -80,7 +88,7 @@ impl Borrows {
             }
             owner |= of_this_life && seen.is_unique() == (state & state::UNIQUE != 0) && seen.index == entry;
         }
-        let named = owner || self.changed.contains(&entry);
+        let named = owner || self.changed.binary_search(&entry).is_ok();
         let agree = match state & (state::UNIQUE | state::SOLE) {
             state::UNIQUE => shared == 0 && unique.is_none_or(|unique| unique == entry) && named,
             state::SOLE => unique.is_none() && shared <= 1 && named,
@@ -97,15 +105,12 @@ impl Borrows {
 
     /// Checks the entries that are about slots which did not live between the readings.
     pub(crate) fn check_rest(&self, segment: &Segment, lived: impl Fn(u32) -> bool) -> Result<()> {
-        for (slot, entries) in &self.slots {
-            let Some(seen) = entries.iter().find(|seen| seen.phase() == phase::HELD) else { continue };
-            if *slot != seen.handle.index() || segment.get::<Slot>(*slot).is_none() {
-                return Err(corrupt(format_args!(
-                    "ledger entry {} is about slot {slot} and {}",
-                    seen.index, seen.handle
-                )));
+        for seen in self.seen.iter().filter(|seen| seen.phase() == phase::HELD) {
+            let Seen { index, slot, handle, .. } = *seen;
+            if slot != handle.index() || segment.get::<Slot>(slot).is_none() {
+                return Err(corrupt(format_args!("ledger entry {index} is about slot {slot} and {handle}")));
             }
-            if !lived(*slot) {
+            if !lived(slot) {
                 return Err(corrupt(format_args!("slot {slot} is free and borrowed")));
             }
         }

@@ -1,13 +1,10 @@
 //! Free slots, for `check`: those of a region's blocks are each on one list, or yet to be taken by one thread, or else
 //! lost. Threads change their lists without the lock, so a region is judged only if all stood still meanwhile.
 
-use std::collections::HashMap;
-
 use crate::error::Result;
 use crate::layout::*;
 use crate::segment::{Segment, corrupt};
 use crate::sync;
-use crate::threads::each_link;
 
 /// How often a region in which threads allocate is looked at before it is left out.
 const TRIES: u32 = 16;
@@ -48,20 +45,15 @@ fn at_rest(segment: &Segment, record: &RegionRecord) -> Result<Option<Vec<u64>>>
         [&record.control, &record.blocks, &record.spare_blocks, &record.dropped].map(|word| word.acquire()).into();
     words.extend(record.shared.iter().map(|word| word.acquire()));
     let mut busy = false;
-    each_link(
-        segment,
-        &record.contexts,
-        |c: &Context| &c.next,
-        |index| {
-            let context = segment.record::<Context>(index)?;
-            let counters = [counter::ALLOCATIONS, counter::FREES].map(|counter| &context.counters[counter]);
-            busy |= context.busy.acquire() != 0;
-            words.push(u64::from(index));
-            words.extend([&context.owner, &context.slots].into_iter().chain(counters).map(|word| word.acquire()));
-            words.extend(context.heads.iter().map(|word| word.acquire()));
-            Ok(())
-        },
-    )?;
+    for index in segment.links(&record.contexts, |c: &Context| &c.next) {
+        let index = index?;
+        let context = segment.record::<Context>(index)?;
+        let counters = [counter::ALLOCATIONS, counter::FREES].map(|counter| &context.counters[counter]);
+        busy |= context.busy.acquire() != 0;
+        words.push(u64::from(index));
+        words.extend([&context.owner, &context.slots].into_iter().chain(counters).map(|word| word.acquire()));
+        words.extend(context.heads.iter().map(|word| word.acquire()));
+    }
     Ok((!busy).then_some(words))
 }
 
@@ -69,23 +61,17 @@ fn at_rest(segment: &Segment, record: &RegionRecord) -> Result<Option<Vec<u64>>>
 struct Slots<'s> {
     segment: &'s Segment,
     owner: u64,
-    /// Where the slots of a block begin among `found`.
-    blocks: HashMap<u32, usize>,
+    /// Sorted.
+    blocks: Vec<u32>,
+    /// Of the blocks' slots, in their order.
     found: Vec<Is>,
 }
 
 impl Slots<'_> {
-    fn each(&self) -> impl Iterator<Item = (usize, u32)> {
-        let slots = |(block, at): (&u32, &usize)| {
-            let (first, at) = (block.saturating_mul(SLOTS_PER_BLOCK), *at);
-            (0..SLOTS_PER_BLOCK).map(move |slot| (at + slot as usize, first.saturating_add(slot)))
-        };
-        self.blocks.iter().flat_map(slots)
-    }
-
     /// Notes what a slot is, which may be one thing only.
     fn note(&mut self, slot: u32, is: Is) -> Result<()> {
-        let at = self.blocks.get(&(slot / SLOTS_PER_BLOCK)).map(|at| at + (slot % SLOTS_PER_BLOCK) as usize);
+        let (block, within) = (slot / SLOTS_PER_BLOCK, (slot % SLOTS_PER_BLOCK) as usize);
+        let at = self.blocks.binary_search(&block).ok().map(|at| at * SLOTS_PER_BLOCK as usize + within);
         match at.and_then(|at| self.found.get_mut(at)) {
             Some(found @ (Is::Unknown | Is::Retired)) => {
                 *found = is;
@@ -121,49 +107,42 @@ impl Slots<'_> {
 
 fn count(segment: &Segment, region: u32, record: &RegionRecord) -> Result<u64> {
     let owner = control::owner(record.control.acquire(), region);
-    let mut slots = Slots { segment, owner, blocks: HashMap::new(), found: Vec::new() };
+    let mut slots = Slots { segment, owner, blocks: Vec::new(), found: Vec::new() };
     let (spare_from, mut spare) = (record.spare_blocks.acquire(), false);
-    each_link(
-        segment,
-        &record.blocks,
-        |b: &Block| &b.next,
-        |block| {
-            spare |= u64::from(block) + 1 == spare_from;
-            if !spare {
-                let at = slots.blocks.len() * SLOTS_PER_BLOCK as usize;
-                slots.blocks.insert(block, at);
-            }
-            Ok(())
-        },
-    )?;
+    for block in segment.links(&record.blocks, |b: &Block| &b.next) {
+        let block = block?;
+        spare |= u64::from(block) + 1 == spare_from;
+        if !spare {
+            slots.blocks.push(block);
+        }
+    }
+    slots.blocks.sort_unstable();
     slots.found.resize(slots.blocks.len() * SLOTS_PER_BLOCK as usize, Is::Unknown);
     let seed = segment.identity.seed;
-    let all: Vec<_> = slots.each().collect();
-    for (at, index) in all {
-        let slot = segment.record::<Slot>(index)?;
-        let state = slot.state.acquire();
-        if state != 0 && state & state::FREE == 0 && slot.owner.acquire() == owner {
-            slots.found[at] = Is::Live;
-        } else if state::next_generation(state, seed, index).is_none() {
-            slots.found[at] = Is::Retired;
+    for (block, found) in slots.blocks.iter().zip(slots.found.chunks_mut(SLOTS_PER_BLOCK as usize)) {
+        for (within, is) in (0..).zip(found) {
+            let index = block.saturating_mul(SLOTS_PER_BLOCK).saturating_add(within);
+            let slot = segment.record::<Slot>(index)?;
+            let state = slot.state.acquire();
+            if state != 0 && state & state::FREE == 0 && slot.owner.acquire() == owner {
+                *is = Is::Live;
+            } else if state::next_generation(state, seed, index).is_none() {
+                *is = Is::Retired;
+            }
         }
     }
     slots.note_lists(&record.shared)?;
-    each_link(
-        segment,
-        &record.contexts,
-        |c: &Context| &c.next,
-        |at| {
-            let context = segment.record::<Context>(at)?;
-            // What a context had before the region was reset is spare.
-            if context.owner.acquire() != owner {
-                return Ok(());
-            }
-            slots.note_lists(&context.heads)?;
-            let range = context.slots.acquire();
-            ((range >> 32) as u32..range as u32).try_for_each(|slot| slots.note(slot, Is::Ahead))
-        },
-    )?;
+    for at in segment.links(&record.contexts, |c: &Context| &c.next) {
+        let at = at?;
+        let context = segment.record::<Context>(at)?;
+        // What a context had before the region was reset is spare.
+        if context.owner.acquire() != owner {
+            continue;
+        }
+        slots.note_lists(&context.heads)?;
+        let range = context.slots.acquire();
+        ((range >> 32) as u32..range as u32).try_for_each(|slot| slots.note(slot, Is::Ahead))?;
+    }
     Ok(slots.found.iter().filter(|is| **is == Is::Unknown).count() as u64)
 }
 

@@ -17,7 +17,7 @@ use crate::pages;
 use crate::runtime::CopyReason;
 use crate::segment::{Segment, corrupt};
 use crate::sync::{self, Patience, Word};
-use crate::threads::{Tcb, each_link};
+use crate::threads::Tcb;
 
 /// Marks in a context's busy word.
 pub(crate) mod busy {
@@ -180,36 +180,26 @@ impl Attachment {
     ) -> Result<u32> {
         let (segment, runtime) = (&self.segment, self.runtime() as u8);
         let (mut own, mut orphan) = (None, None);
-        each_link(
-            segment,
-            &region.contexts,
-            |c: &Context| &c.next,
-            |index| {
-                let context = segment.record::<Context>(index)?;
-                match context.record_index() {
-                    Some(record) if record == tcb.record => own = Some(index),
-                    None if context.runtime() == runtime => orphan = Some(index),
-                    _ => {}
-                }
-                Ok(())
-            },
-        )?;
+        for index in segment.links(&region.contexts, |c: &Context| &c.next) {
+            let index = index?;
+            let context = segment.record::<Context>(index)?;
+            match context.record_index() {
+                Some(record) if record == tcb.record => own = Some(index),
+                None if context.runtime() == runtime => orphan = Some(index),
+                _ => {}
+            }
+        }
         let record = self.record_of(tcb)?;
         let mine = context_word(Some(tcb.record), runtime);
         if own.is_none() && orphan.is_none() {
             // One of this record's that no region uses, before a new one.
             let mut unused = None;
-            each_link(
-                segment,
-                &record.contexts,
-                |c: &Context| &c.next_of_record,
-                |index| {
-                    if segment.record::<Context>(index)?.owner.acquire() == 0 {
-                        unused = Some(index);
-                    }
-                    Ok(())
-                },
-            )?;
+            for index in segment.links(&record.contexts, |c: &Context| &c.next_of_record) {
+                let index = index?;
+                if segment.record::<Context>(index)?.owner.acquire() == 0 {
+                    unused = Some(index);
+                }
+            }
             let mut change = locked.change();
             let index = match unused {
                 Some(index) => index,

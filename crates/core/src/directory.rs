@@ -44,7 +44,7 @@ pub(crate) fn names(segment: &Segment) -> Vec<NameInfo> {
         .filter_map(read)
         .filter(|info| is_live(segment, info.handle))
         .collect();
-    names.sort_by(|a, b| a.name.cmp(&b.name));
+    names.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     names
 }
 

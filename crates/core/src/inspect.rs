@@ -17,7 +17,7 @@ use crate::runtime::{CopyReason, Runtime};
 use crate::segment::{Segment, Source};
 use crate::snapshot::*;
 use crate::sys::{self, ProcessId};
-use crate::threads::{each_link, record_owner};
+use crate::threads::record_owner;
 
 /// Whether a ledger entry is about a buffer or about a buffer of a region.
 pub(crate) fn is_about(segment: &Segment, seen: &Seen, subject: Handle) -> bool {
@@ -71,16 +71,11 @@ struct RegionCounts {
 
 fn region_counts(segment: &Segment, record: &RegionRecord) -> Result<RegionCounts> {
     let mut by_runtime = Vec::new();
-    each_link(
-        segment,
-        &record.contexts,
-        |c: &Context| &c.next,
-        |index| {
-            let context = segment.record::<Context>(index)?;
-            by_runtime.push((Runtime::from_number(context.runtime()), read(&context.counters)));
-            Ok(())
-        },
-    )?;
+    for index in segment.links(&record.contexts, |c: &Context| &c.next) {
+        let index = index?;
+        let context = segment.record::<Context>(index)?;
+        by_runtime.push((Runtime::from_number(context.runtime()), read(&context.counters)));
+    }
     let sum = |at: usize| by_runtime.iter().fold(0u64, |sum, (_, words)| sum.wrapping_add(words[at]));
     // Read while others count, so a difference may be off by what they do meanwhile; never below nothing.
     let left = |plus: u64, minus: u64| (plus.wrapping_sub(minus) as i64).max(0) as u64;
@@ -225,7 +220,7 @@ fn snapshot(segment: &Segment, path: Option<&Path>, is_dead: &dyn Fn(u16) -> boo
         info.threads += u32::from(owner & 0xff == record_owner::USED);
     }
     let mut borrows = Vec::new();
-    let mut per_region = std::collections::HashMap::<u64, u64>::new();
+    let mut owners = Vec::new();
     ledger::each(segment, |seen| {
         if seen.phase() != phase::HELD {
             return Ok(());
@@ -237,16 +232,19 @@ fn snapshot(segment: &Segment, path: Option<&Path>, is_dead: &dyn Fn(u16) -> boo
             }
             None => false,
         };
-        *per_region.entry(seen.owner).or_default() += 1;
+        owners.push(seen.owner);
         borrows.push(ledger::holder(segment, &seen, now, alive));
         Ok(())
     })?;
-    borrows.sort_by_key(|holder: &Holder| std::cmp::Reverse(holder.age_ms));
+    owners.sort_unstable();
+    ledger::oldest_first(&mut borrows);
     let mut regions = Vec::new();
     let mut bytes_live = 0u64;
     for index in 0..segment.used(Table::Regions) {
         let Some(record) = segment.get::<RegionRecord>(index) else { continue };
-        let held = per_region.get(&control::owner(record.control.acquire(), index)).copied().unwrap_or(0);
+        let owner = control::owner(record.control.acquire(), index);
+        let first = owners.partition_point(|other| *other < owner);
+        let held = owners[first..].iter().take_while(|other| **other == owner).count() as u64;
         if let Some(info) = region_info(segment, index, record, held)? {
             bytes_live = bytes_live.saturating_add(info.bytes_live);
             regions.push(info);
@@ -431,7 +429,7 @@ impl Inspector {
             }
             Ok(())
         })?;
-        holders.sort_by_key(|holder: &Holder| std::cmp::Reverse(holder.age_ms));
+        ledger::oldest_first(&mut holders);
         Ok(holders)
     }
 

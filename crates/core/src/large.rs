@@ -14,7 +14,7 @@ use crate::pages;
 use crate::segment::{Segment, corrupt};
 use crate::snapshot::BorrowKind;
 use crate::sys;
-use crate::threads::{Tcb, each_link};
+use crate::threads::Tcb;
 
 /// Runs up to this many granules have their pages allocated under the lock (1 MiB).
 const SHORT_RUN: u64 = 16;
@@ -240,17 +240,12 @@ pub(crate) fn release_pending(locked: &Locked<'_>, at: u32) -> Result<()> {
         return Ok(());
     }
     let mut left = Vec::new();
-    each_link(
-        segment,
-        &region.chunks,
-        |c: &Chunk| &c.next,
-        |index| {
-            if segment.record::<Chunk>(index)?.region.acquire() == pending(region_index, Some(at)) {
-                left.push(index);
-            }
-            Ok(())
-        },
-    )?;
+    for index in segment.links(&region.chunks, |c: &Chunk| &c.next) {
+        let index = index?;
+        if segment.record::<Chunk>(index)?.region.acquire() == pending(region_index, Some(at)) {
+            left.push(index);
+        }
+    }
     for index in left {
         let mut change = locked.change();
         release_chunk(&mut change, segment, region, region_index, index)?;

@@ -70,21 +70,21 @@ pub(crate) fn each_entry(segment: &Segment, mut each: impl FnMut(u32, u32, u16, 
     for index in 0..segment.used(Table::Threads) {
         let Some(record) = segment.get::<ThreadRecord>(index) else { continue };
         let Some(attachment) = record_owner::attachment(record.owner.acquire()) else { continue };
-        crate::threads::each_link(
-            segment,
-            &record.pages,
-            |p: &EntryPage| &p.next,
-            |page| {
-                let Some(first) = page.checked_mul(ENTRIES_PER_PAGE) else { return Ok(()) };
-                for at in first..first.saturating_add(ENTRIES_PER_PAGE) {
-                    let Some(entry) = segment.get::<Entry>(at) else { continue };
-                    each(at, index, attachment, entry)?;
-                }
-                Ok(())
-            },
-        )?;
+        for page in segment.links(&record.pages, |p: &EntryPage| &p.next) {
+            let page = page?;
+            let Some(first) = page.checked_mul(ENTRIES_PER_PAGE) else { continue };
+            for at in first..first.saturating_add(ENTRIES_PER_PAGE) {
+                let Some(entry) = segment.get::<Entry>(at) else { continue };
+                each(at, index, attachment, entry)?;
+            }
+        }
     }
     Ok(())
+}
+
+/// Sorts holders by age, those of one age by their entries.
+pub(crate) fn oldest_first(holders: &mut [Holder]) {
+    holders.sort_unstable_by_key(|holder| (std::cmp::Reverse(holder.age_ms), holder.token.index()));
 }
 
 /// A seen entry as people read it.

@@ -14,7 +14,7 @@ use crate::ledger;
 use crate::pages;
 use crate::sync::Patience;
 use crate::sys;
-use crate::threads::{each_link, record_owner};
+use crate::threads::record_owner;
 
 /// Looks at all attachments and recovers the dead ones.
 pub(crate) fn recover_dead(attachment: &Attachment) -> Result<()> {
@@ -102,7 +102,9 @@ fn each_context(locked: &Locked<'_>, attachment: u16, mut each: impl FnMut(u32) 
     for index in 0..segment.used(Table::Threads) {
         let Some(record) = segment.get::<ThreadRecord>(index) else { continue };
         if record_owner::attachment(record.owner.acquire()) == Some(attachment) {
-            each_link(segment, &record.contexts, |c: &Context| &c.next_of_record, &mut each)?;
+            for index in segment.links(&record.contexts, |c: &Context| &c.next_of_record) {
+                each(index?)?;
+            }
         }
     }
     Ok(())

@@ -73,6 +73,30 @@ records! {
     NameRecord => Names,
 }
 
+/// A walk over a list of records: at most as many as the table has, else `Corrupt`, which is the last.
+pub(crate) struct Links<'s, R> {
+    segment: &'s Segment,
+    next: fn(&R) -> &Word,
+    link: u64,
+    left: u32,
+}
+
+impl<R: Record> Iterator for Links<'_, R> {
+    type Item = Result<u32>;
+
+    fn next(&mut self) -> Option<Result<u32>> {
+        let link = std::mem::take(&mut self.link);
+        if link == 0 {
+            return None;
+        }
+        Some(self.segment.index_at(R::TABLE, link, &mut self.left).and_then(|index| {
+            let record = self.segment.record::<R>(index)?;
+            self.link = (self.next)(record).acquire();
+            Ok(index)
+        }))
+    }
+}
+
 /// So many addresses that are not known yet, as memory that costs nothing until it is used.
 fn zeroed(count: u32) -> Box<[Known]> {
     let zeroed: Box<[std::mem::MaybeUninit<Known>]> = Box::new_zeroed_slice(count as usize);
@@ -178,33 +202,42 @@ impl Segment {
     /// The record with this index, if its extent is there.
     #[inline]
     pub(crate) fn get<R: Record>(&self, index: u32) -> Option<&R> {
-        let known = self.known[R::TABLE as usize].get((index >> R::TABLE.shift()) as usize)?.get();
-        if known == 0 {
-            return self.find(index);
-        }
-        let within = (index & ((1 << R::TABLE.shift()) - 1)) as usize * R::TABLE.record() as usize;
-        // SAFETY: the extent was checked to be a granule of the mapping when its address was kept, and extents are never
-        // given back; the record is in the granule, aligned since records are powers of two at least as large as their
-        // alignment; records are atomic words, valid for any bytes. The last extent of a table may have more records than
-        // its capacity, which are nobody's.
-        Some(unsafe { &*std::ptr::with_exposed_provenance::<R>(known + within) })
+        // SAFETY: it is a record of this table, which has atomic words, valid for any bytes.
+        self.address(R::TABLE, index).map(|address| unsafe { address.cast::<R>().as_ref() })
     }
 
-    /// The record with this index; its extent is checked, and kept for the next time.
+    /// Where the record with this index is, if its extent is there: in the granule, and aligned, since records are powers of
+    /// two at least as large as their alignment. The last extent of a table may have more records than its capacity, which
+    /// are nobody's.
+    #[cfg_attr(not(target_family = "wasm"), inline)]
+    #[cfg_attr(target_family = "wasm", inline(never))]
+    fn address(&self, table: Table, index: u32) -> Option<NonNull<u8>> {
+        // The extent was checked to be a granule of the mapping when its address was kept, and extents are never given back.
+        match self.known[table as usize].get((index >> table.shift()) as usize)?.get() {
+            0 => self.find(table, index),
+            known => {
+                let within = (index & ((1 << table.shift()) - 1)) as usize * table.record() as usize;
+                // SAFETY: records are not at address 0.
+                Some(unsafe { NonNull::new_unchecked(std::ptr::with_exposed_provenance_mut(known + within)) })
+            }
+        }
+    }
+
+    /// The same for a record whose extent was not asked for before: it is checked, and kept for the next time.
     #[cold]
-    fn find<R: Record>(&self, index: u32) -> Option<&R> {
-        let geometry = &self.geometry.tables[R::TABLE as usize];
+    fn find(&self, table: Table, index: u32) -> Option<NonNull<u8>> {
+        let geometry = &self.geometry.tables[table as usize];
         if index >= geometry.capacity {
             return None;
         }
-        let granule = u64::from(self.extent(R::TABLE, index >> geometry.shift).acquire());
+        let granule = u64::from(self.extent(table, index >> geometry.shift).acquire());
         if granule < self.geometry.fixed_granules || granule >= self.geometry.granules {
             return None;
         }
         // SAFETY: the granule is in the mapping (checked above).
         let address = unsafe { self.base.as_ptr().add((granule * GRANULE) as usize) };
-        self.known[R::TABLE as usize].get((index >> geometry.shift) as usize)?.set(address.expose_provenance());
-        self.get(index)
+        self.known[table as usize].get((index >> geometry.shift) as usize)?.set(address.expose_provenance());
+        self.address(table, index)
     }
 
     /// The index of a record of this segment.
@@ -218,7 +251,7 @@ impl Segment {
 
     /// The record with this index, or `Corrupt`: for indices that the segment itself names.
     pub(crate) fn record<R: Record>(&self, index: u32) -> Result<&R> {
-        self.get(index).ok_or_else(|| corrupt(format_args!("index {index} of table {:?} has no record", R::TABLE)))
+        self.get(index).ok_or_else(|| no_record(R::TABLE, index))
     }
 
     /// The record behind a stored index plus one; `None` for 0.
@@ -226,9 +259,22 @@ impl Segment {
         if link == 0 {
             return Ok(None);
         }
-        let index =
-            u32::try_from(link - 1).map_err(|_| corrupt(format_args!("link {link:#x} in table {:?}", R::TABLE)))?;
+        let index = u32::try_from(link - 1).map_err(|_| no_link(R::TABLE, link))?;
         Ok(Some((index, self.record(index)?)))
+    }
+
+    /// What a link of a list says, of which so many are left.
+    fn index_at(&self, table: Table, link: u64, left: &mut u32) -> Result<u32> {
+        let Some(fewer) = left.checked_sub(1) else {
+            return Err(corrupt(format_args!("a list in table {table:?} has a loop")));
+        };
+        *left = fewer;
+        u32::try_from(link - 1).map_err(|_| no_link(table, link))
+    }
+
+    /// The records of a list, by index: from a head, by the word in each that links to the next.
+    pub(crate) fn links<R: Record>(&self, head: &Word, next: fn(&R) -> &Word) -> Links<'_, R> {
+        Links { segment: self, next, link: head.acquire(), left: self.capacity(R::TABLE) }
     }
 
     /// The 32-bit cell that lists the extent, as the word that holds it and the shift within that word.
@@ -282,6 +328,18 @@ impl Segment {
             sys::unmap(self.base, self.geometry.size as usize)
         }
     }
+}
+
+#[cold]
+#[inline(never)]
+fn no_record(table: Table, index: u32) -> Error {
+    corrupt(format_args!("index {index} of table {table:?} has no record"))
+}
+
+#[cold]
+#[inline(never)]
+fn no_link(table: Table, link: u64) -> Error {
+    corrupt(format_args!("link {link:#x} in table {table:?}"))
 }
 
 /// Checks the words of an identity: kind of file, version, byte order, size.

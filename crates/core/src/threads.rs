@@ -17,7 +17,7 @@ use crate::near::Near;
 use crate::pages;
 use crate::process::PerProcess;
 use crate::segment::corrupt;
-use crate::sync::{self, Mark, Mutex, Patience, Standing, Word};
+use crate::sync::{self, Mark, Mutex, Patience, Standing};
 use crate::sys;
 
 /// Regions whose context a thread finds without a search.
@@ -406,7 +406,8 @@ impl Attachment {
         let foreign = record.foreign.acquire();
         if foreign != tcb.foreign_seen.get() {
             tcb.foreign_seen.set(foreign);
-            self.each_page(record, |page| {
+            for page in self.segment.links(&record.pages, |p: &EntryPage| &p.next) {
+                let page = page?;
                 for index in page * ENTRIES_PER_PAGE..(page + 1) * ENTRIES_PER_PAGE {
                     let entry = self.segment.record::<Entry>(index)?;
                     let word = entry.word.acquire();
@@ -414,8 +415,7 @@ impl Attachment {
                         tcb.free_entries.push(index, entry);
                     }
                 }
-                Ok(())
-            })?;
+            }
             if let Some(entry) = tcb.free_entries.pop() {
                 return Ok(entry);
             }
@@ -456,28 +456,7 @@ impl Attachment {
         tcb.free_entries.pop().ok_or_else(|| corrupt(format_args!("a page of used-up entries")))
     }
 
-    /// Walks the pages of a record.
-    pub(crate) fn each_page(&self, record: &ThreadRecord, page: impl FnMut(u32) -> Result<()>) -> Result<()> {
-        each_link(&self.segment, &record.pages, |p: &EntryPage| &p.next, page)
-    }
-
     pub(crate) fn weak(&self) -> Weak<Attachment> {
         self.this.clone()
     }
-}
-
-/// Walks a list of records from a head, at most as many as the table has (else `Corrupt`).
-pub(crate) fn each_link<R: crate::segment::Record>(
-    segment: &crate::segment::Segment,
-    head: &Word,
-    next: impl Fn(&R) -> &Word,
-    mut each: impl FnMut(u32) -> Result<()>,
-) -> Result<()> {
-    let mut link = head.acquire();
-    for _ in 0..=segment.capacity(R::TABLE) {
-        let Some((index, record)) = segment.linked::<R>(link)? else { return Ok(()) };
-        link = next(record).acquire();
-        each(index)?;
-    }
-    Err(corrupt(format_args!("a list in table {:?} has a loop", R::TABLE)))
 }
