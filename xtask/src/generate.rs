@@ -1,6 +1,6 @@
 //! The files that are generated: `cargo xtask gen` writes them, `cargo xtask check` compares them.
 
-mod errors;
+pub mod errors;
 
 use std::path::PathBuf;
 

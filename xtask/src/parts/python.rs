@@ -8,10 +8,10 @@ use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
-use serde::Deserialize;
 
 use crate::ctx::{Ctx, Venv, home};
 use crate::generate::Generated;
+use crate::generate::errors::{ErrorEntry, entries};
 
 /// The Pythons that the tests run on.
 const VERSIONS: [&str; 2] = ["3.11", "3.13"];
@@ -173,35 +173,19 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-#[derive(Deserialize)]
-struct Codes {
-    error: Vec<Code>,
-}
-
-#[derive(Deserialize)]
-struct Code {
-    number: i32,
-    name: String,
-    meaning: String,
-    remedy: String,
-}
-
 /// The files of this part that are generated: the exceptions, from `spec/errors.toml`.
 pub fn generate(ctx: &Ctx) -> Result<Vec<Generated>> {
-    let path = ctx.path("spec/errors.toml");
-    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let codes: Codes = toml::from_str(&text).context("spec/errors.toml")?;
-    Ok(vec![Generated::new(format!("{PACKAGE}/python/weaveheap/_codes.py"), exceptions(&codes.error)?)])
+    Ok(vec![Generated::new(format!("{PACKAGE}/python/weaveheap/_codes.py"), exceptions(&entries(ctx)?)?)])
 }
 
-fn exceptions(codes: &[Code]) -> Result<String> {
+fn exceptions(codes: &[ErrorEntry]) -> Result<String> {
     let mut text = String::from(
         "\"\"\"The exceptions, one for each code, written from `spec/errors.toml` by `cargo xtask gen`. Do not edit.\"\"\"\n\n\
          from typing import ClassVar\n\n\
          from ._errors import WeaveHeapError\n",
     );
     for code in codes {
-        let Code { number, name, meaning, remedy } = code;
+        let ErrorEntry { number, name, meaning, remedy } = code;
         let Some((_, also)) = ALSO.iter().find(|(known, _)| known == name) else {
             bail!("which built-in exception is {name} as well? Add it to ALSO, with \"\" for none");
         };

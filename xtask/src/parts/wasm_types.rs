@@ -2,9 +2,10 @@
 
 use anyhow::{Context, Result};
 
-use super::node::errors::{Entry, class, entries};
+use super::node::errors::class;
 use crate::ctx::Ctx;
 use crate::generate::Generated;
+use crate::generate::errors::{ErrorEntry, entries};
 
 const NOTE: &str = "// Written by `cargo xtask gen`. Do not edit.\n";
 
@@ -33,7 +34,7 @@ pub fn generate(ctx: &Ctx) -> Result<Vec<Generated>> {
     ])
 }
 
-fn classes(entries: &[Entry]) -> String {
+fn classes(entries: &[ErrorEntry]) -> String {
     let mut out = format!(
         "{NOTE}\nimport {{ WeaveHeapError }} from './weaveheap_error.mjs';\n\nexport {{ WeaveHeapError }} from './weaveheap_error.mjs';\n"
     );

@@ -4,9 +4,9 @@
 use std::fmt::Write;
 
 use anyhow::{Context, Result, bail};
-use serde::Deserialize;
 
 use crate::ctx::Ctx;
+use crate::generate::errors::{ErrorEntry, entries};
 
 /// The nouns in the order in which the header has them: file, prefixes of its functions, title.
 const NOUNS: &[(&str, &[&str], &str)] = &[
@@ -36,19 +36,6 @@ const NOUNS: &[(&str, &[&str], &str)] = &[
 
 /// What every function's comment says.
 const RULES: &[&str] = &["Success:", "Failure:", "Threads:", "Null:"];
-
-#[derive(Deserialize)]
-struct ErrorEntry {
-    number: i32,
-    name: String,
-    meaning: String,
-    remedy: String,
-}
-
-#[derive(Deserialize)]
-struct ErrorList {
-    error: Vec<ErrorEntry>,
-}
 
 /// The header's text.
 pub fn text(ctx: &Ctx) -> Result<String> {
@@ -99,15 +86,12 @@ fn manual(ctx: &Ctx) -> Result<String> {
 }
 
 fn preamble(ctx: &Ctx) -> Result<String> {
-    let path = ctx.path("spec/errors.toml");
-    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let list: ErrorList = toml::from_str(&text).context("spec/errors.toml")?;
     let mut out = String::from(
         "\n#include <stdbool.h>\n#include <stddef.h>\n#include <stdint.h>\n\n\
          /** What a call comes to. The numbers are never changed and never used for something else. */\nenum {\n  \
          /** Success. */\n  WEAVEHEAP_OK = 0,\n",
     );
-    for ErrorEntry { number, name, meaning, remedy } in &list.error {
+    for ErrorEntry { number, name, meaning, remedy } in &entries(ctx)? {
         writeln!(
             out,
             "  /**\n   * {meaning}\n   * {remedy}\n   */\n  WEAVEHEAP_ERROR_{} = {number},",

@@ -2,32 +2,18 @@
 
 use std::fmt::Write;
 
-use anyhow::{Context, Result};
-use serde::Deserialize;
+use anyhow::Result;
 
 use crate::ctx::Ctx;
 use crate::generate::Generated;
-
-#[derive(Deserialize)]
-struct List {
-    error: Vec<Entry>,
-}
-
-#[derive(Deserialize)]
-struct Entry {
-    number: i32,
-    name: String,
-    meaning: String,
-    remedy: String,
-}
+use crate::generate::errors::{ErrorEntry, entries};
 
 /// The generated files.
 pub fn generate(ctx: &Ctx) -> Result<Vec<Generated>> {
-    let text = std::fs::read_to_string(ctx.path("spec/errors.toml")).context("cannot read spec/errors.toml")?;
-    let list: List = toml::from_str(&text).context("spec/errors.toml")?;
+    let list = entries(ctx)?;
     Ok(vec![
-        Generated::new("wit/errors.wit", interface(&list.error)?),
-        Generated::new("crates/wasm/component/src/error_code.rs", conversion(&list.error)?),
+        Generated::new("wit/errors.wit", interface(&list)?),
+        Generated::new("crates/wasm/component/src/error_code.rs", conversion(&list)?),
     ])
 }
 
@@ -43,7 +29,7 @@ fn kebab(name: &str) -> String {
     out
 }
 
-fn interface(entries: &[Entry]) -> Result<String> {
+fn interface(entries: &[ErrorEntry]) -> Result<String> {
     let mut out = String::from(
         "// Written from spec/errors.toml by `cargo xtask gen`. Do not edit.\n\n\
          /// Why a call is refused. The codes are those of all languages.\n\
@@ -51,7 +37,7 @@ fn interface(entries: &[Entry]) -> Result<String> {
          /// What went wrong. New codes come at the end.\n    \
          enum error-code {\n",
     );
-    for Entry { number, name, meaning, remedy } in entries {
+    for ErrorEntry { number, name, meaning, remedy } in entries {
         writeln!(out, "        /// {number}: {meaning} {remedy}\n        {},", kebab(name))?;
     }
     out.push_str(
@@ -69,7 +55,7 @@ fn interface(entries: &[Entry]) -> Result<String> {
     Ok(out)
 }
 
-fn conversion(entries: &[Entry]) -> Result<String> {
+fn conversion(entries: &[ErrorEntry]) -> Result<String> {
     let mut out = String::from(
         "//! The core's error codes as those of the interface, written from `spec/errors.toml` by `cargo xtask gen`. Do not edit.\n\n\
          use weaveheap_core::ErrorCode as Core;\n\n\
@@ -77,7 +63,7 @@ fn conversion(entries: &[Entry]) -> Result<String> {
          /// The same code. `Internal` for one that the core has since `cargo xtask gen` was last run.\n\
          pub(crate) fn of_core(code: Core) -> ErrorCode {\n    match code {\n",
     );
-    for Entry { name, .. } in entries {
+    for ErrorEntry { name, .. } in entries {
         writeln!(out, "        Core::{name} => ErrorCode::{name},")?;
     }
     out.push_str("        _ => ErrorCode::Internal,\n    }\n}\n");

@@ -3,34 +3,13 @@
 
 use std::fmt::Write;
 
-use anyhow::{Context, Result};
-use serde::Deserialize;
+use anyhow::Result;
 
 use crate::ctx::Ctx;
 use crate::generate::Generated;
+use crate::generate::errors::{ErrorEntry, entries};
 
 const NOTE: &str = "// Written from spec/errors.toml by `cargo xtask gen`. Do not edit.\n";
-
-#[derive(Deserialize)]
-struct List {
-    error: Vec<Entry>,
-}
-
-/// One error of the list.
-#[derive(Deserialize)]
-pub struct Entry {
-    number: i32,
-    name: String,
-    meaning: String,
-    remedy: String,
-}
-
-/// The list.
-pub fn entries(ctx: &Ctx) -> Result<Vec<Entry>> {
-    let text = std::fs::read_to_string(ctx.path("spec/errors.toml")).context("cannot read spec/errors.toml")?;
-    let list: List = toml::from_str(&text).context("spec/errors.toml")?;
-    Ok(list.error)
-}
 
 /// The generated files.
 pub fn generate(ctx: &Ctx) -> Result<Vec<Generated>> {
@@ -42,7 +21,7 @@ pub fn generate(ctx: &Ctx) -> Result<Vec<Generated>> {
     ])
 }
 
-fn classes(entries: &[Entry]) -> Result<String> {
+fn classes(entries: &[ErrorEntry]) -> Result<String> {
     let mut out = format!("'use strict';\n{NOTE}\nconst {{ WeaveHeapError }} = require('./weaveheap_error.js');\n");
     for entry in entries {
         let (comment, declared) = class(entry);
@@ -50,7 +29,7 @@ fn classes(entries: &[Entry]) -> Result<String> {
         write!(out, "\n{comment}{declared}exports.{name}Error = {name}Error;\n")?;
     }
     out.push_str("\n/** The classes by number. */\nexports.CLASSES = new Map([\n");
-    for Entry { number, name, .. } in entries {
+    for ErrorEntry { number, name, .. } in entries {
         writeln!(out, "  [{number}, {name}Error],")?;
     }
     out.push_str("]);\n");
@@ -58,30 +37,30 @@ fn classes(entries: &[Entry]) -> Result<String> {
 }
 
 /// The comment and the declaration of a class.
-pub fn class(Entry { number, name, meaning, remedy }: &Entry) -> (String, String) {
+pub fn class(ErrorEntry { number, name, meaning, remedy }: &ErrorEntry) -> (String, String) {
     let declared = format!(
         "class {name}Error extends WeaveHeapError {{\n  static code = '{name}';\n  static number = {number};\n}}\n"
     );
     (format!("/** {meaning} {remedy} */\n"), declared)
 }
 
-fn names(entries: &[Entry]) -> Result<String> {
+fn names(entries: &[ErrorEntry]) -> Result<String> {
     let mut out = format!("{NOTE}\nimport weaveheap from '../index.js';\n\nexport const {{\n  WeaveHeapError,\n");
-    for Entry { name, .. } in entries {
+    for ErrorEntry { name, .. } in entries {
         writeln!(out, "  {name}Error,")?;
     }
     out.push_str("} = weaveheap;\n");
     Ok(out)
 }
 
-fn types(entries: &[Entry]) -> Result<String> {
+fn types(entries: &[ErrorEntry]) -> Result<String> {
     let mut out = format!(
         "{NOTE}\nimport {{ WeaveHeapError }} from '../index.js';\n\n/** The names of the codes, the same in all languages. */\nexport type ErrorCode =\n"
     );
-    for (position, Entry { name, .. }) in entries.iter().enumerate() {
+    for (position, ErrorEntry { name, .. }) in entries.iter().enumerate() {
         writeln!(out, "  | '{name}'{}", if position + 1 == entries.len() { ";" } else { "" })?;
     }
-    for Entry { number, name, meaning, remedy } in entries {
+    for ErrorEntry { number, name, meaning, remedy } in entries {
         write!(
             out,
             "\n/** {meaning} {remedy} */\nexport class {name}Error extends WeaveHeapError {{\n  readonly code: '{name}';\n  \
