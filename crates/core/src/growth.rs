@@ -38,7 +38,7 @@ mod module {
     use super::*;
     use crate::error::{Error, ErrorCode};
     use crate::layout::GRANULE;
-    use crate::pages::set_bits;
+    use crate::pages::{any_bit, set_bits};
     use crate::sys;
 
     /// How often memory is grown for one run: another thread may grow it in between.
@@ -51,7 +51,7 @@ mod module {
 
     /// Whether a granule within the heap's range is another's.
     pub(crate) fn is_foreign(segment: &Segment, granule: u64) -> bool {
-        let bit = |bits: u64| segment.bit_word(bits, granule / 64).acquire() >> (granule % 64) & 1 != 0;
+        let bit = |bits: u64| any_bit(segment, bits, granule, 1);
         granule < reach(segment) && bit(segment.geometry.used_bits) && !bit(segment.geometry.committed_bits)
     }
 
@@ -132,10 +132,8 @@ mod module {
 
     /// Free granules that end at this one.
     fn free_below(segment: &Segment, end: u64) -> u64 {
-        let used = |granule: u64| {
-            segment.bit_word(segment.geometry.used_bits, granule / 64).acquire() >> (granule % 64) & 1 != 0
-        };
-        (segment.geometry.fixed_granules..end).rev().take_while(|granule| !used(*granule)).count() as u64
+        let is_free = |granule: &u64| !any_bit(segment, segment.geometry.used_bits, *granule, 1);
+        (segment.geometry.fixed_granules..end).rev().take_while(is_free).count() as u64
     }
 
     /// Notes in a change of its own that these granules are the heap's, and that all below them of which it did not know
@@ -159,18 +157,16 @@ mod module {
     /// # Safety
     /// Nobody uses the heap any more.
     pub(crate) unsafe fn release(segment: &Segment) {
-        let (base, reach) = (sys::page_of(segment.base()), reach(segment));
-        // What is the heap's is in the heap, and read before any of it is another's.
-        let mut runs: Vec<(usize, usize)> = Vec::new();
-        for granule in (0..reach).filter(|granule| !is_foreign(segment, *granule)) {
-            let page = base + granule as usize;
-            match runs.last_mut() {
-                Some((first, count)) if *first + *count == page => *count += 1,
-                _ => runs.push((page, 1)),
+        let (base, mut end) = (sys::page_of(segment.base()), reach(segment));
+        // From the end: what says whose the granules are stands at the heap's beginning, and is left last.
+        while end > 0 {
+            let count = (0..end).rev().take_while(|granule| !is_foreign(segment, *granule)).count();
+            end -= count as u64;
+            if count > 0 {
+                sys::leave(base + end as usize, count);
+            } else {
+                end -= 1;
             }
-        }
-        for (first, count) in runs {
-            sys::leave(first, count);
         }
     }
 }
