@@ -70,7 +70,7 @@ impl<T> std::ops::Deref for Held<T> {
 
 impl<T> Drop for Held<T> {
     fn drop(&mut self) {
-        // Refused after a trap, and in a call that ends with the resource, which has been entered already.
+        // Refused after a trap.
         let entry = enter();
         if entry.is_ok() {
             // SAFETY: the value is dropped here and nowhere else, and `self` is not used afterwards.

@@ -1,4 +1,4 @@
-//! The module's own memory, which resources, messages and reports need, and the ends of borrows. It grows beside the heap; where it cannot, calls
+//! The module's own memory, which resources, messages and reports need. It grows beside the heap; where it cannot, calls
 //! are refused before they need it, for what then finds none is a trap.
 
 use std::cell::{Cell, RefCell};
@@ -58,15 +58,9 @@ fn ask(bytes: usize) -> Result<()> {
     if is_there(bytes) { Ok(()) } else { Err(Error::new(ErrorCode::OutOfMemory)) }
 }
 
-/// What ending all borrows needs in one piece, at the most: the core keeps a list of ledger entries that are free, which
-/// doubles when it is full.
-fn for_ends() -> usize {
-    LINES.get().next_power_of_two().saturating_mul(2 * size_of::<(usize, u32)>())
-}
-
 /// Before a call that may make a resource.
 pub(crate) fn for_call() -> Result<()> {
-    ask(CALL.saturating_add(for_ends()))
+    ask(CALL)
 }
 
 /// Keeps memory back for reports, if there is some.
