@@ -62,10 +62,7 @@ pub fn test(ctx: &Ctx) -> Result<()> {
     let folder = setup(ctx)?;
     holds_no_path(ctx, &folder)?;
     let node = ctx.node()?;
-    let mut typecheck = Command::new(&node);
-    typecheck.current_dir(&folder).args(["node_modules/typescript/bin/tsc", "--project", "test/tsconfig.json"]);
-    ctx.run("tsc --noEmit (strict)", &mut typecheck)?;
-    ctx.count(Counts { passed: 1, ..Counts::default() });
+    typecheck(ctx, &folder, &node)?;
     // Two-process tests run Python against Node.
     let python = super::python::environment(ctx, "3.11")?.python;
     let peers = Peers { python: &python, command_line: &super::cli::program(ctx)? };
@@ -83,8 +80,16 @@ struct Peers<'a> {
 }
 
 fn run_suite(ctx: &Ctx, folder: &Path, node: &Path, peers: &Peers<'_>, label: &str) -> Result<()> {
+    let mut command = node_test(folder, node)?;
+    command.env("WEAVEHEAP_PYTHON", peers.python).env("WEAVEHEAP_CLI", peers.command_line);
+    ctx.run_tests(label, &mut command)?;
+    Ok(())
+}
+
+/// Node's own runner over all tests of a package.
+pub fn node_test(package: &Path, node: &Path) -> Result<Command> {
     let mut files: Vec<String> = Vec::new();
-    for entry in std::fs::read_dir(folder.join("test"))? {
+    for entry in std::fs::read_dir(package.join("test")).context("cannot read the package's tests")? {
         let name = entry?.file_name().to_string_lossy().into_owned();
         if name.ends_with(".test.mjs") {
             files.push(format!("test/{name}"));
@@ -92,9 +97,16 @@ fn run_suite(ctx: &Ctx, folder: &Path, node: &Path, peers: &Peers<'_>, label: &s
     }
     files.sort();
     let mut command = Command::new(node);
-    command.current_dir(folder).env("WEAVEHEAP_PYTHON", peers.python).env("WEAVEHEAP_CLI", peers.command_line);
-    command.args(["--expose-gc", "--test"]).args(files);
-    ctx.run_tests(label, &mut command)?;
+    command.current_dir(package).args(["--expose-gc", "--test"]).args(files);
+    Ok(command)
+}
+
+/// Checks a package's declarations, and the programs that use them.
+pub fn typecheck(ctx: &Ctx, package: &Path, node: &Path) -> Result<()> {
+    let mut command = Command::new(node);
+    command.current_dir(package).args(["node_modules/typescript/bin/tsc", "--project", "test/tsconfig.json"]);
+    ctx.run("tsc --noEmit (strict)", &mut command)?;
+    ctx.count(Counts { passed: 1, ..Counts::default() });
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::ctx::{Counts, Ctx, Tool, Wasm};
+use crate::ctx::{Ctx, Tool, Wasm};
 
 /// The browser of the tests.
 pub const CHROMIUM: Tool = Tool {
@@ -76,21 +76,8 @@ pub fn test(ctx: &Ctx) -> Result<()> {
     // Its tests run on both packages.
     super::node::setup(ctx)?;
     let node = ctx.node()?;
-    let mut typecheck = Command::new(&node);
-    typecheck.current_dir(&package).args(["node_modules/typescript/bin/tsc", "--project", "test/tsconfig.json"]);
-    ctx.run("tsc --noEmit (strict)", &mut typecheck)?;
-    ctx.count(Counts { passed: 1, ..Counts::default() });
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(package.join("test")).context("cannot read the package's tests")? {
-        let name = entry?.file_name().to_string_lossy().into_owned();
-        if name.ends_with(".test.mjs") {
-            files.push(format!("test/{name}"));
-        }
-    }
-    files.sort();
-    let mut command = Command::new(&node);
-    command.current_dir(&package).args(["--expose-gc", "--test"]).args(files);
-    ctx.run_tests("weaveheap-wasm in Node", &mut command)?;
+    super::node::typecheck(ctx, &package, &node)?;
+    ctx.run_tests("weaveheap-wasm in Node", &mut super::node::node_test(&package, &node)?)?;
     let Some(browser) = ctx.tool(&CHROMIUM)? else { return Ok(()) };
     let mut command = Command::new(&node);
     ctx.run_tests("weaveheap-wasm in Chromium", command.current_dir(&package).arg("test/browser.mjs").arg(browser))?;
