@@ -30,7 +30,7 @@ pub fn all(ctx: &Ctx) -> Result<Vec<Generated>> {
     files.extend(parts::capi::generate(ctx).context("generating the C header and ABI files")?);
     files.extend(parts::python::generate(ctx).context("generating for Python")?);
     files.extend(parts::node::generate(ctx).context("generating for Node")?);
-    files.extend(parts::wasm_types::generate(ctx).context("generating for WebAssembly")?);
+    files.extend(parts::wasm_js::generate(ctx).context("generating for WebAssembly")?);
     files.extend(parts::component::generate(ctx).context("generating for the component")?);
     Ok(files)
 }

@@ -4,7 +4,6 @@
 const { existsSync } = require('node:fs');
 const path = require('node:path');
 const { constants } = require('node:buffer');
-const { late } = require('./weaveheap_error.js');
 const errors = require('./error_codes.js');
 
 /** The version of the border between this layer and the native half. */
@@ -35,7 +34,11 @@ function load() {
 
 function makeError(number, message, refusal) {
   const Class = errors.CLASSES.get(number) ?? errors.InternalError;
-  return new Class(message, refusal);
+  if (refusal === undefined) return new Class(message);
+  return new Class(message, {
+    message: () => native.errorMessage(refusal),
+    holders: () => JSON.parse(native.errorHolders(refusal)),
+  });
 }
 
 function warn(message) {
@@ -56,7 +59,5 @@ const copiesOnly = process.env.WEAVEHEAP_NO_EXTERNAL_BUFFERS === '1';
 const [major] = process.versions.node.split('.').map(Number);
 const mayLend = process.release.name === 'node' && process.versions.electron === undefined && major >= 20 && major <= 26;
 native.init(new Uint8Array(scratch), makeError, warn, constants.MAX_LENGTH, copiesOnly, mayLend);
-late.message = native.errorMessage;
-late.holders = native.errorHolders;
 
 module.exports = { native, besideBits, beside, checkNative, errors };

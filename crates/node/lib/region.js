@@ -1,7 +1,8 @@
 'use strict';
 // Regions: arenas whose buffers are freed together. The object of a region made in a private heap owns it (R7).
 
-const { native, beside, errors } = require('./native.js');
+const { native, beside } = require('./native.js');
+const { bytesOf } = require('./bytes_of.js');
 const { handleToString } = require('./handle.js');
 const { HeapBuffer } = require('./buffer.js');
 const { dispose } = require('./scope.js');
@@ -115,17 +116,6 @@ class Region {
     this.#ended = true;
     if (this.#owns) owned.unregister(this);
   }
-}
-
-function bytesOf(source) {
-  try {
-    if (source instanceof Uint8Array) return source;
-    if (ArrayBuffer.isView(source)) return new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
-    if (source instanceof ArrayBuffer || source instanceof SharedArrayBuffer) return new Uint8Array(source);
-  } catch (error) {
-    throw new errors.InvalidArgumentError(`The bytes cannot be read: ${error.message}`);
-  }
-  throw new errors.InvalidArgumentError('Give the bytes as a typed array, a Buffer, a DataView or an ArrayBuffer.');
 }
 
 exports.Region = Region;

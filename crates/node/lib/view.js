@@ -4,6 +4,7 @@
 const { markAsUntransferable } = require('node:worker_threads');
 const { native, besideBits, beside, errors } = require('./native.js');
 const { dispose } = require('./scope.js');
+const { TypedArrays, place } = require('./typed_arrays.js');
 
 /** How the native half made an array, where it is not simply external. */
 const COPY = 1;
@@ -18,7 +19,7 @@ const copies = new FinalizationRegistry((key) => {
   }
 });
 
-class View {
+class View extends TypedArrays {
   #buffer;
   #unique;
   #array;
@@ -29,7 +30,9 @@ class View {
   #bytes;
   #released = false;
 
+  /** For the library: `buffer.borrowShared()` and `buffer.borrowUnique()` make views. */
   constructor(heapNumber, buffer, unique) {
+    super();
     this.#array = native.borrow(heapNumber, buffer.handle, unique);
     this.#key = besideBits[0];
     [this.#length, this.#alignment] = beside;
@@ -76,58 +79,6 @@ class View {
     return (this.#bytes ??= new Uint8Array(this.#array));
   }
 
-  int8(offset, length) {
-    return this.#typed(Int8Array, offset, length);
-  }
-
-  uint8(offset, length) {
-    return this.#typed(Uint8Array, offset, length);
-  }
-
-  uint8Clamped(offset, length) {
-    return this.#typed(Uint8ClampedArray, offset, length);
-  }
-
-  int16(offset, length) {
-    return this.#typed(Int16Array, offset, length);
-  }
-
-  uint16(offset, length) {
-    return this.#typed(Uint16Array, offset, length);
-  }
-
-  int32(offset, length) {
-    return this.#typed(Int32Array, offset, length);
-  }
-
-  uint32(offset, length) {
-    return this.#typed(Uint32Array, offset, length);
-  }
-
-  bigInt64(offset, length) {
-    return this.#typed(BigInt64Array, offset, length);
-  }
-
-  bigUint64(offset, length) {
-    return this.#typed(BigUint64Array, offset, length);
-  }
-
-  float32(offset, length) {
-    return this.#typed(Float32Array, offset, length);
-  }
-
-  float64(offset, length) {
-    return this.#typed(Float64Array, offset, length);
-  }
-
-  /** A `DataView` from a byte offset on, for some bytes. */
-  dataView(offset = 0, length = undefined) {
-    this.#check();
-    const bytes = length ?? this.#length - offset;
-    this.#checkRange(offset, bytes, 1);
-    return new DataView(this.#array, offset, bytes);
-  }
-
   /**
    * Ends the borrow and detaches the memory: every array over it has length 0 from then on. Again is harmless. If the
    * memory was transferred elsewhere, the borrow lives until it is collected there.
@@ -155,31 +106,9 @@ class View {
     }
   }
 
-  #checkRange(offset, count, size) {
-    if (!Number.isSafeInteger(offset) || offset < 0 || !Number.isSafeInteger(count) || count < 0) {
-      throw new errors.InvalidArgumentError(
-        `offset ${offset} and length ${count}: give a byte offset and a number of elements, both whole and from 0 on.`,
-      );
-    }
-    if (offset + count * size > this.#length) {
-      throw new errors.InvalidArgumentError(
-        `${count} elements of ${size} bytes from offset ${offset} on end after the buffer's ${this.#length} bytes.`,
-      );
-    }
-  }
-
-  #typed(Type, offset = 0, length = undefined) {
+  [place]() {
     this.#check();
-    const size = Type.BYTES_PER_ELEMENT;
-    const count = length ?? Math.floor((this.#length - offset) / size);
-    this.#checkRange(offset, count, size);
-    if (offset % size !== 0 || this.#alignment < size) {
-      throw new errors.InvalidArgumentError(
-        `${Type.name} needs an offset and a buffer that are aligned to ${size} bytes: the offset is ${offset}, the ` +
-          `buffer is aligned to ${this.#alignment}. Allocate with { align: ${size} }, or use dataView().`,
-      );
-    }
-    return new Type(this.#array, offset, count);
+    return { memory: this.#array, start: 0, length: this.#length, alignment: this.#alignment };
   }
 }
 

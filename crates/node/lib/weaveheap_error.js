@@ -2,21 +2,20 @@
 // The base of all errors. A refusal because of a borrow gathers its message and its holders when they are asked for,
 // not when it happens (B6); so its `stack`, which begins with the message, is made late too.
 
-/** The native half's functions over a refusal; set once by `native.js`, which needs this file first. */
-const late = { message: null, holders: null };
-
 class WeaveHeapError extends Error {
   #refusal;
   #holders;
 
+  /** For the library: a refusal is `{ message, holders }`, two functions that gather what they are called. */
   constructor(message, refusal) {
     const limit = Error.stackTraceLimit;
+    const isLate = refusal !== undefined && Error.captureStackTrace !== undefined;
     // The stack of a late error is captured by itself: this one would only be formatted to be replaced.
-    if (refusal !== undefined) Error.stackTraceLimit = 0;
+    if (isLate) Error.stackTraceLimit = 0;
     super(message);
-    Error.stackTraceLimit = limit;
+    if (isLate) Error.stackTraceLimit = limit;
     this.#refusal = refusal;
-    if (refusal !== undefined) makeLate(this, () => late.message(refusal));
+    if (refusal !== undefined) makeLate(this, () => refusal.message());
   }
 
   /** The code's name, the same in all languages. */
@@ -31,7 +30,7 @@ class WeaveHeapError extends Error {
 
   /** Who holds borrows of what was asked for, oldest first; gathered at the first call. */
   get holders() {
-    this.#holders ??= this.#refusal === undefined ? [] : JSON.parse(late.holders(this.#refusal));
+    this.#holders ??= this.#refusal === undefined ? [] : this.#refusal.holders();
     return this.#holders;
   }
 }
@@ -44,8 +43,7 @@ Object.defineProperty(WeaveHeapError.prototype, 'name', {
 });
 
 function makeLate(error, text) {
-  const trace = {};
-  Error.captureStackTrace(trace, error.constructor);
+  const trace = captured(error);
   let message;
   let stack;
   // The stack goes first: replacing it formats the old one, which would ask for the message.
@@ -57,11 +55,18 @@ function define(error, name, get, set) {
   Object.defineProperty(error, name, { get, set, configurable: true, enumerable: false });
 }
 
-function frames(trace) {
-  const text = String(trace.stack);
-  const start = text.indexOf('\n');
-  return start < 0 ? '' : text.slice(start);
+/** Where the error was made: formatted when it is asked for, where the engine can. */
+function captured(error) {
+  if (Error.captureStackTrace === undefined) return { stack: error.stack };
+  const trace = {};
+  Error.captureStackTrace(trace, error.constructor);
+  return trace;
 }
 
-exports.WeaveHeapError = WeaveHeapError;
-exports.late = late;
+/** The lines of a trace. Some engines put what it is of before them. */
+function frames(trace) {
+  const lines = String(trace.stack).replace(/^Error(\n|$)/, '');
+  return lines === '' ? '' : `\n${lines}`;
+}
+
+module.exports = { WeaveHeapError };

@@ -1,9 +1,11 @@
 // Regions: arenas whose buffers are freed together. The object of a region made in a private heap owns it (R7).
 
 import { HeapBuffer } from './buffer.mjs';
+import { bytesOf } from './bytes_of.mjs';
 import { InvalidArgumentError } from './error_codes.mjs';
 import { checkText, optionalSize, sizeOf, timeoutOf } from './instance.mjs';
-import { dispose, warn } from './scope.mjs';
+import { dispose } from './scope.mjs';
+import { warn } from './warning.mjs';
 
 const encoder = new TextEncoder();
 const TIMEOUT = 14;
@@ -171,16 +173,4 @@ function lengthOf(text) {
     length += unit < 0x80 ? 1 : unit < 0x800 || (unit >= 0xd800 && unit < 0xe000) ? 2 : 3;
   }
   return length;
-}
-
-function bytesOf(source) {
-  try {
-    if (source instanceof Uint8Array) return source;
-    if (ArrayBuffer.isView(source)) return new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
-    const isBuffer = source instanceof ArrayBuffer;
-    if (isBuffer || (typeof SharedArrayBuffer === 'function' && source instanceof SharedArrayBuffer)) return new Uint8Array(source);
-  } catch (error) {
-    throw new InvalidArgumentError(`The bytes cannot be read: ${error.message}`);
-  }
-  throw new InvalidArgumentError('Give the bytes as a typed array, a Buffer, a DataView or an ArrayBuffer.');
 }

@@ -1,7 +1,8 @@
+// Written from `crates/node/lib/scope.js` by `cargo xtask gen`. Do not edit.
 // Scopes: something is used by a function, and ended when the function has returned or its promise has settled. An
 // exception of the user's own is never masked by one of the ending.
 
-export function useIn(resource, use, end) {
+function useIn(resource, use, end) {
   let result;
   try {
     result = use(resource);
@@ -33,11 +34,6 @@ function endQuietly(resource, end) {
   }
 }
 
-export const dispose = Symbol.dispose ?? Symbol.for('Symbol.dispose');
+const dispose = Symbol.dispose ?? Symbol.for('Symbol.dispose');
 
-/** A warning, as the runtime gives them. */
-export function warn(message, code) {
-  const { process } = globalThis;
-  if (typeof process?.emitWarning === 'function') process.emitWarning(message, { type: 'WeaveHeapWarning', code });
-  else console.warn(`WeaveHeapWarning: ${message} (${code})`);
-}
+export { useIn, dispose };

@@ -1,8 +1,10 @@
 // Views: the bytes of a borrow as typed arrays (V5). Memory moves when it grows, so that all arrays are derived from where
 // it is now. A view owns its borrow and ends it once.
 
-import { InvalidArgumentError, StaleViewError } from './error_codes.mjs';
-import { dispose, warn } from './scope.mjs';
+import { StaleViewError } from './error_codes.mjs';
+import { dispose } from './scope.mjs';
+import { TypedArrays, given, place } from './typed_arrays.mjs';
+import { warn } from './warning.mjs';
 
 /** Views that are collected unreleased end their borrow. */
 const dropped = new FinalizationRegistry((borrow) => {
@@ -86,7 +88,7 @@ class Borrow {
   }
 }
 
-export class View {
+export class View extends TypedArrays {
   #buffer;
   #unique;
   #borrow;
@@ -96,6 +98,7 @@ export class View {
 
   /** For the library: `buffer.borrowShared()` and `buffer.borrowUnique()` make views. */
   constructor(instance, heapNumber, buffer, low, high, unique, verify) {
+    super();
     this.#borrow = new Borrow(instance, heapNumber, low, high, unique, verify);
     this.#buffer = buffer;
     this.#unique = unique;
@@ -141,58 +144,6 @@ export class View {
     return this.#bytes;
   }
 
-  int8(offset, length) {
-    return this.#typed(Int8Array, offset, length);
-  }
-
-  uint8(offset, length) {
-    return this.#typed(Uint8Array, offset, length);
-  }
-
-  uint8Clamped(offset, length) {
-    return this.#typed(Uint8ClampedArray, offset, length);
-  }
-
-  int16(offset, length) {
-    return this.#typed(Int16Array, offset, length);
-  }
-
-  uint16(offset, length) {
-    return this.#typed(Uint16Array, offset, length);
-  }
-
-  int32(offset, length) {
-    return this.#typed(Int32Array, offset, length);
-  }
-
-  uint32(offset, length) {
-    return this.#typed(Uint32Array, offset, length);
-  }
-
-  bigInt64(offset, length) {
-    return this.#typed(BigInt64Array, offset, length);
-  }
-
-  bigUint64(offset, length) {
-    return this.#typed(BigUint64Array, offset, length);
-  }
-
-  float32(offset, length) {
-    return this.#typed(Float32Array, offset, length);
-  }
-
-  float64(offset, length) {
-    return this.#typed(Float64Array, offset, length);
-  }
-
-  /** A `DataView` from a byte offset on, for some bytes. */
-  dataView(offset = 0, length = undefined) {
-    const memory = this.#check();
-    const bytes = length ?? this.#borrow.length - offset;
-    this.#checkRange(offset, bytes, 1);
-    return this.#kept(new DataView(memory, this.#borrow.address + offset, bytes));
-  }
-
   /** Ends the borrow. Again is harmless. Arrays that were kept show whatever is there from then on: forget them. */
   release() {
     if (this.#released) return;
@@ -214,37 +165,15 @@ export class View {
     return this.#borrow.instance.buffer;
   }
 
-  #kept(array) {
+  [place]() {
+    const memory = this.#check();
+    const { address: start, length } = this.#borrow;
+    // The lowest bit of an address.
+    return { memory, start, length, alignment: (start & -start) >>> 0 };
+  }
+
+  [given](array) {
     keeps.set(array, this);
     return array;
-  }
-
-  #checkRange(offset, count, size) {
-    if (!Number.isSafeInteger(offset) || offset < 0 || !Number.isSafeInteger(count) || count < 0) {
-      throw new InvalidArgumentError(
-        `offset ${offset} and length ${count}: give a byte offset and a number of elements, both whole and from 0 on.`,
-      );
-    }
-    const { length } = this.#borrow;
-    if (offset + count * size > length) {
-      throw new InvalidArgumentError(
-        `${count} elements of ${size} bytes from offset ${offset} on end after the buffer's ${length} bytes.`,
-      );
-    }
-  }
-
-  #typed(Type, offset = 0, length = undefined) {
-    const memory = this.#check();
-    const size = Type.BYTES_PER_ELEMENT;
-    const { address } = this.#borrow;
-    const count = length ?? Math.floor((this.#borrow.length - offset) / size);
-    this.#checkRange(offset, count, size);
-    if (offset % size !== 0 || address % size !== 0) {
-      throw new InvalidArgumentError(
-        `${Type.name} needs an offset and a buffer that are aligned to ${size} bytes: the offset is ${offset}, the ` +
-          `buffer is at ${address}. Allocate with { align: ${size} }, or use dataView().`,
-      );
-    }
-    return this.#kept(new Type(memory, address + offset, count));
   }
 }

@@ -1,12 +1,19 @@
+// Written from `crates/node/lib/weaveheap_error.js` by `cargo xtask gen`. Do not edit.
 // The base of all errors. A refusal because of a borrow gathers its message and its holders when they are asked for,
 // not when it happens (B6); so its `stack`, which begins with the message, is made late too.
 
-export class WeaveHeapError extends Error {
+class WeaveHeapError extends Error {
   #refusal;
   #holders;
 
+  /** For the library: a refusal is `{ message, holders }`, two functions that gather what they are called. */
   constructor(message, refusal) {
+    const limit = Error.stackTraceLimit;
+    const isLate = refusal !== undefined && Error.captureStackTrace !== undefined;
+    // The stack of a late error is captured by itself: this one would only be formatted to be replaced.
+    if (isLate) Error.stackTraceLimit = 0;
     super(message);
+    if (isLate) Error.stackTraceLimit = limit;
     this.#refusal = refusal;
     if (refusal !== undefined) makeLate(this, () => refusal.message());
   }
@@ -36,21 +43,30 @@ Object.defineProperty(WeaveHeapError.prototype, 'name', {
 });
 
 function makeLate(error, text) {
-  const trace = error.stack;
+  const trace = captured(error);
   let message;
   let stack;
+  // The stack goes first: replacing it formats the old one, which would ask for the message.
+  define(error, 'stack', () => (stack ??= `${error.name}: ${error.message}${frames(trace)}`), (value) => (stack = value));
   define(error, 'message', () => (message ??= text()), (value) => (message = value));
-  define(error, 'stack', () => (stack ??= stackOf(error, trace)), (value) => (stack = value));
 }
 
 function define(error, name, get, set) {
   Object.defineProperty(error, name, { get, set, configurable: true, enumerable: false });
 }
 
-/** Some engines begin a stack with the error itself, others do not. */
-function stackOf(error, trace) {
-  const text = String(trace);
-  if (!text.startsWith(error.name)) return text;
-  const start = text.indexOf('\n');
-  return `${error.name}: ${error.message}${start < 0 ? '' : text.slice(start)}`;
+/** Where the error was made: formatted when it is asked for, where the engine can. */
+function captured(error) {
+  if (Error.captureStackTrace === undefined) return { stack: error.stack };
+  const trace = {};
+  Error.captureStackTrace(trace, error.constructor);
+  return trace;
 }
+
+/** The lines of a trace. Some engines put what it is of before them. */
+function frames(trace) {
+  const lines = String(trace.stack).replace(/^Error(\n|$)/, '');
+  return lines === '' ? '' : `\n${lines}`;
+}
+
+export { WeaveHeapError };

@@ -18,7 +18,6 @@ pub mod samples;
 pub mod sanitizers;
 pub mod wasm;
 pub mod wasm_js;
-pub mod wasm_types;
 pub mod web;
 
 use anyhow::Result;

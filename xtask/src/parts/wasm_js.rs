@@ -1,11 +1,14 @@
 //! The part `wasm-js`: builds the npm package `weaveheap-wasm`, and runs its tests in Node and in headless Chromium.
 
+mod shared;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
 use crate::ctx::{Ctx, Tool, Wasm};
+use crate::generate::Generated;
 
 /// The browser of the tests.
 pub const CHROMIUM: Tool = Tool {
@@ -82,4 +85,9 @@ pub fn test(ctx: &Ctx) -> Result<()> {
     let mut command = Command::new(&node);
     ctx.run_tests("weaveheap-wasm in Chromium", command.current_dir(&package).arg("test/browser.mjs").arg(browser))?;
     Ok(())
+}
+
+/// The files of this part that are generated.
+pub fn generate(ctx: &Ctx) -> Result<Vec<Generated>> {
+    shared::generate(ctx)
 }

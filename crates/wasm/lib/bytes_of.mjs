@@ -1,0 +1,23 @@
+// Written from `crates/node/lib/bytes_of.js` by `cargo xtask gen`. Do not edit.
+// What may be given as bytes.
+
+import { InvalidArgumentError } from './error_codes.mjs';
+
+/** The bytes of an array, a `DataView` or a buffer of JavaScript's, where they are. */
+function bytesOf(source) {
+  try {
+    if (source instanceof Uint8Array) return source;
+    if (ArrayBuffer.isView(source)) return new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
+    if (source instanceof ArrayBuffer || isShared(source)) return new Uint8Array(source);
+  } catch (error) {
+    throw new InvalidArgumentError(`The bytes cannot be read: ${error.message}`);
+  }
+  throw new InvalidArgumentError('Give the bytes as a typed array, a Buffer, a DataView or an ArrayBuffer.');
+}
+
+/** Pages that are not isolated have no `SharedArrayBuffer`. */
+function isShared(source) {
+  return typeof SharedArrayBuffer === 'function' && source instanceof SharedArrayBuffer;
+}
+
+export { bytesOf };
