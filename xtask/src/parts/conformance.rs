@@ -17,19 +17,23 @@ pub fn test(ctx: &Ctx) -> Result<()> {
 
 /// Each language's runner names the folders of cases: a runner that was moved away would leave its language untested.
 fn every_runner_is_there(ctx: &Ctx) -> Result<()> {
+    let folders: &[&str] = &["wrong", "manifest"];
+    // The npm packages share one.
+    let shared: &[&str] = &["conformance_suite.mjs", "testCases("];
     let runners = [
-        "crates/core/tests/it/conformance.rs",
-        "crates/capi/tests/conformance/runner.c",
-        "crates/python/tests/test_conformance.py",
-        "crates/node/test/conformance.test.mjs",
-        "crates/wasm/test/conformance.test.mjs",
+        ("crates/core/tests/it/conformance.rs", folders),
+        ("crates/capi/tests/conformance/runner.c", folders),
+        ("crates/python/tests/test_conformance.py", folders),
+        ("crates/node/test/conformance_suite.mjs", folders),
+        ("crates/node/test/conformance.test.mjs", shared),
+        ("crates/wasm/test/conformance.test.mjs", shared),
     ];
-    for runner in runners {
+    for (runner, words) in runners {
         let path = ctx.path(runner);
         let content = std::fs::read_to_string(&path).with_context(|| format!("cannot read {runner}"))?;
-        for word in ["wrong", "manifest"] {
+        for word in words {
             ensure!(
-                content.contains(word),
+                content.contains(*word),
                 "{runner} does not speak of `{word}`: conformance/README.md says what it must do"
             );
         }
