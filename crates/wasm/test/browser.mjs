@@ -2,7 +2,7 @@
 // `node test/browser.mjs CHROMIUM`; `cargo xtask test wasm-js` finds the browser.
 
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 import { build, createServer as develop, preview } from 'vite';
 import { tests as own } from './own.mjs';
+import { writePage } from './page.mjs';
 import { tests as same } from './same.mjs';
 
 const PACKAGE = fileURLToPath(new URL('..', import.meta.url));
@@ -80,13 +81,9 @@ for (const [file, tests] of Object.entries({ same, own })) {
 /** The page of docs/wasm.md, in a folder of its own. */
 function site() {
   const folder = path.join(profile, 'site');
-  const text = readFileSync(path.join(PACKAGE, '../../docs/wasm.md'), 'utf8');
-  const block = (start) => text.slice(text.indexOf('```js\n', text.indexOf(start)) + 6).split('```')[0];
-  mkdirSync(path.join(folder, 'node_modules'), { recursive: true });
+  writePage(folder);
+  mkdirSync(path.join(folder, 'node_modules'));
   symlinkSync(PACKAGE, path.join(folder, 'node_modules/weaveheap-wasm'), 'dir');
-  writeFileSync(path.join(folder, 'index.html'), '<!doctype html><body><script type="module" src="./main.js"></script></body>');
-  writeFileSync(path.join(folder, 'main.js'), block('`src/main.js`'));
-  writeFileSync(path.join(folder, 'vite.config.mjs'), block('`vite.config.js`'));
   return folder;
 }
 

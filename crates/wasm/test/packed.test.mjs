@@ -3,11 +3,12 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { DOCS, writePage } from './page.mjs';
 
 const PACKAGE = fileURLToPath(new URL('..', import.meta.url));
 const folder = mkdtempSync(path.join(tmpdir(), 'weaveheap-packed-'));
@@ -47,8 +48,7 @@ test('the first lines of the README run', () => {
   assert.equal(runModule(script, 'module'), '6');
 });
 
-const page = readFileSync(path.join(PACKAGE, '../../docs/wasm.md'), 'utf8');
-const programs = [...page.matchAll(/```js\n((?:(?!```)[\s\S])*)```\n\n```text\n([\s\S]*?)```/g)];
+const programs = [...DOCS.matchAll(/```js\n((?:(?!```)[\s\S])*)```\n\n```text\n([\s\S]*?)```/g)];
 
 test('the programs for Node in docs/wasm.md print what it says', () => {
   assert.equal(programs.length, 2);
@@ -57,11 +57,7 @@ test('the programs for Node in docs/wasm.md print what it says', () => {
 
 test('Vite builds the page of docs/wasm.md, with the module beside it', () => {
   const site = path.join(folder, 'site');
-  mkdirSync(site);
-  const block = (start) => page.slice(page.indexOf('```js\n', page.indexOf(start)) + 6).split('```')[0];
-  writeFileSync(path.join(site, 'index.html'), '<!doctype html><body><script type="module" src="./main.js"></script></body>');
-  writeFileSync(path.join(site, 'vite.config.mjs'), block('`vite.config.js`'));
-  writeFileSync(path.join(site, 'main.js'), block('`src/main.js`'));
+  writePage(site);
   run(process.execPath, [path.join(PACKAGE, 'node_modules/vite/bin/vite.js'), 'build', '--logLevel', 'warn', '--target', 'es2022'], site);
   const assets = readdirSync(path.join(site, 'dist/assets'));
   const module = assets.find((name) => name.endsWith('.wasm'));
