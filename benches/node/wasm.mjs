@@ -2,69 +2,47 @@
 // `node wasm.mjs PACKAGE PEER ROW... [--quick]`; prints one JSON object a line. PEER is a module by wasm-bindgen whose
 // function takes and returns `Vec<u8>`.
 import { createRequire } from 'node:module';
-import { inTurns } from './turns.mjs';
+import { inTurns, reader, run, see } from './turns.mjs';
 
 const [folder, peer, ...words] = process.argv.slice(2);
 const require = createRequire(import.meta.url);
-const { Heap } = require(folder);
 const { echo } = require(peer);
 const quick = words.includes('--quick');
 const MIB = 1 << 20;
 const SMALL = 64;
 
-/** What keeps results from being thought away. */
-let seen = 0;
-
-const heap = Heap.private();
 const few = new Uint8Array(SMALL);
 const many = new Uint8Array(MIB);
 const rounds = quick ? 31 : 101;
 const short = (ours, other) => inTurns(rounds, 1000, ours, other);
 const long = (ours, other) => inTurns(rounds, 10, ours, other);
 
-/** Borrows a buffer, reads a byte of its view, and ends. */
-function borrow(region) {
-  const buffer = region.alloc(SMALL);
-  return () => {
-    const view = buffer.borrowShared();
-    seen += view.bytes[SMALL - 1];
-    view.release();
-  };
-}
-
 const alloc = (region) => () => region.alloc(SMALL).free();
 
 /** 1 MiB into the heap, and out. */
 const inOut = (region) => () => {
   const buffer = region.allocFrom(many);
-  seen += buffer.toBytes()[MIB - 1];
+  see(buffer.toBytes()[MIB - 1]);
   buffer.free();
 };
 
 const made = () => {
-  seen += new Uint8Array(SMALL)[SMALL - 1];
+  see(new Uint8Array(SMALL)[SMALL - 1]);
 };
 const through = (bytes) => () => {
-  seen += echo(bytes)[bytes.length - 1];
+  see(echo(bytes)[bytes.length - 1]);
 };
 const sliced = () => {
-  seen += many.slice().slice()[MIB - 1];
+  see(many.slice().slice()[MIB - 1]);
 };
 
 const rows = {
-  wasm_borrow: (region) => short(borrow(region), made),
-  wasm_borrow_vec: (region) => short(borrow(region), through(few)),
+  wasm_borrow: (region) => short(reader(region, SMALL), made),
+  wasm_borrow_vec: (region) => short(reader(region, SMALL), through(few)),
   wasm_alloc: (region) => short(alloc(region), made),
   wasm_alloc_vec: (region) => short(alloc(region), through(few)),
   wasm_in_out: (region) => long(inOut(region), sliced),
   wasm_in_out_vec: (region) => long(inOut(region), through(many)),
 };
 
-for (const name of words.filter((word) => !word.startsWith('--'))) {
-  console.log(JSON.stringify({ begin: name }));
-  const region = heap.region();
-  console.log(JSON.stringify({ row: name, ...(await rows[name](region)) }));
-  region.close();
-}
-heap.detach();
-if (seen !== 0) throw new Error('the bytes were zero');
+await run(require(folder), rows, words);
