@@ -6,8 +6,16 @@ mod paths;
 
 use anyhow::{Result, bail};
 
-use crate::ctx::Ctx;
+use crate::ctx::{Ctx, Wasm};
 use crate::generate;
+
+/// Workspaces of their own: the folder, and where in the target folder their builds go.
+const WORKSPACES: [(&str, &str); 3] =
+    [("fuzz", "fuzz"), ("xtask/bindgen", "wasm/bindgen"), ("crates/wasm/component/hosts/wasmtime", "wasm/wasmtime")];
+
+/// What is compiled for WebAssembly.
+const WASM_PACKAGES: [&str; 5] =
+    ["weaveheap-core", "weaveheap-wasm", "weaveheap-component", "weaveheap-sample-web", "weaveheap-bench-wasm"];
 
 type Check = fn(&Ctx) -> Result<()>;
 
@@ -47,10 +55,41 @@ fn generated(ctx: &Ctx) -> Result<()> {
 }
 
 fn format(ctx: &Ctx) -> Result<()> {
-    ctx.run("cargo fmt --check", ctx.cargo().args(["fmt", "--all", "--check"]))
+    ctx.run("cargo fmt --check", ctx.cargo().args(["fmt", "--all", "--check"]))?;
+    for (folder, _) in WORKSPACES {
+        let mut command = ctx.cargo();
+        command.args(["fmt", "--check", "--manifest-path"]).arg(ctx.path(folder).join("Cargo.toml"));
+        ctx.run(&format!("cargo fmt --check in {folder}"), &mut command)?;
+    }
+    Ok(())
 }
 
+/// What stands after all else that clippy is told.
+const NO_WARNINGS: [&str; 3] = ["--", "-D", "warnings"];
+
 fn lints(ctx: &Ctx) -> Result<()> {
-    let arguments = ["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
-    ctx.run("cargo clippy --workspace --all-targets", ctx.cargo().args(arguments))
+    let arguments = ["clippy", "--locked", "--workspace", "--all-targets"];
+    ctx.run("cargo clippy --workspace --all-targets", ctx.cargo().args(arguments).args(NO_WARNINGS))?;
+    for (folder, target) in WORKSPACES {
+        let mut command = ctx.cargo();
+        command.env("CARGO_TARGET_DIR", ctx.target().join(target)).args(["clippy", "--locked", "--all-targets"]);
+        command.arg("--manifest-path").arg(ctx.path(folder).join("Cargo.toml")).args(NO_WARNINGS);
+        ctx.run(&format!("cargo clippy in {folder}"), &mut command)?;
+    }
+    wasm_lints(ctx)
+}
+
+/// Elsewhere most of this code is not there.
+fn wasm_lints(ctx: &Ctx) -> Result<()> {
+    let Some(kit) = ctx.wasm_kit(Wasm::Wasm32, "lints for WebAssembly")? else { return Ok(()) };
+    let packages = WASM_PACKAGES.iter().flat_map(|package| ["--package", package]);
+    let mut command = kit.cargo(ctx);
+    if !kit.has_clippy() {
+        command.args(["check", "--locked"]).args(packages).args(kit.target_args());
+        return ctx.run(&format!("cargo check for {}, by a compiler without clippy", kit.wasm.triple()), &mut command);
+    }
+    command.args(["clippy", "--locked", "--all-targets"]).args(packages).args(kit.target_args()).args(NO_WARNINGS);
+    // The runner of the core's tests is a feature that is not stable.
+    command.env("RUSTC_BOOTSTRAP", "1");
+    ctx.run(&format!("cargo clippy for {}", kit.wasm.triple()), &mut command)
 }

@@ -36,6 +36,7 @@ struct View {
 
 /// What the calls gave, live or not.
 #[derive(Default)]
+#[allow(clippy::vec_box, reason = "the library gives each in a box of its own, and takes it back in that")]
 pub struct World {
     heaps: Vec<Box<CHeap>>,
     /// Of all heaps that ever were.
@@ -422,8 +423,8 @@ impl World {
             }
             Function::RegionCounters(given, size) => {
                 let region = region(*given);
-                // SAFETY: the struct has the size that it says.
                 filled(*size, |counters| {
+                    // SAFETY: the struct has the size that it says.
                     done(err, |err| unsafe { weaveheap_region_counters(heap, region, counters, err) })
                 });
             }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::ctx::{Ctx, Tool, Wasm};
+use crate::ctx::{Ctx, Tool};
 
 /// macOS, Windows, and Linux on another processor.
 const TARGETS: [&str; 3] = ["aarch64-apple-darwin", "x86_64-pc-windows-gnu", "aarch64-unknown-linux-gnu"];
@@ -23,14 +23,7 @@ pub fn check(ctx: &Ctx) -> Result<()> {
         command.args(["check", "--locked"]).args(PACKAGES).args(there.iter().flat_map(|target| ["--target", target]));
         ctx.run(&format!("cargo check for {}", there.join(", ")), &mut command)?;
     }
-    if !missing.is_empty() {
-        from_sources(ctx, &missing)?;
-    }
-    // In WebAssembly there is the core alone; its packages have tools of their own.
-    let Some(kit) = ctx.wasm_kit(Wasm::Wasm32, "the type check for WebAssembly")? else { return Ok(()) };
-    let mut command = kit.cargo(ctx);
-    command.args(["check", "--locked", "--package", "weaveheap-core"]).args(kit.target_args());
-    ctx.run(&format!("cargo check for {}", kit.wasm.triple()), &mut command)
+    if missing.is_empty() { Ok(()) } else { from_sources(ctx, &missing) }
 }
 
 /// Debian's compiler with the standard library's sources: `-Z build-std` builds what the targets lack.

@@ -129,6 +129,11 @@ impl WasmKit {
         ["--target", self.wasm.triple()]
     }
 
+    /// Whether its compiler comes with clippy.
+    pub fn has_clippy(&self) -> bool {
+        !self.compiler.debian
+    }
+
     /// The folder in which a profile's modules are: `debug` or `release`.
     pub fn modules(&self, profile: &str) -> PathBuf {
         self.target.join(self.wasm.triple()).join(profile)

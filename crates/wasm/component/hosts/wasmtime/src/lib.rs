@@ -7,6 +7,7 @@ use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Engine, ResourceLimiter, Result, Store};
 
 /// What wasmtime writes from `wit/`.
+#[allow(missing_docs, reason = "written by wasmtime from files that have the docs")]
 pub mod bindings {
     wasmtime::component::bindgen!({ path: "../../../../../wit", world: "weaveheap" });
 }
