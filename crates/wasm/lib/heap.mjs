@@ -1,13 +1,12 @@
 // Heaps: private ones in the memory of an instance, each of which has a class `Heap` of its own.
 
 import { HeapBuffer } from './buffer.mjs';
-import { InvalidArgumentError, TimeoutError, UnsupportedError } from './error_codes.mjs';
+import { InvalidArgumentError, NotFoundError, TimeoutError, UnsupportedError } from './error_codes.mjs';
 import { optionalSize, timeoutOf, wordsOf } from './instance.mjs';
 import { Region } from './region.mjs';
 import { dispose, useIn } from './scope.mjs';
 
 const KEY = Symbol('a heap of the library');
-const NOT_FOUND = 10;
 const dropped = new FinalizationRegistry(({ instance, number }) => {
   if (!instance.stopped) instance.native.heap_drop(number);
 });
@@ -150,8 +149,9 @@ export function heapClass(instance) {
     async #lookupWait(name, { timeout }) {
       const attempt = () => {
         const number = instance.native.lookup(this.#number, instance.put(name, 'name'));
-        if (number !== NOT_FOUND) instance.check(number);
-        return number === NOT_FOUND ? undefined : { value: instance.bits(0) };
+        if (number === NotFoundError.number) return undefined;
+        instance.check(number);
+        return { value: instance.bits(0) };
       };
       return instance.wait(timeoutOf(timeout), attempt, () => {
         return new TimeoutError(`Nothing was published as ${name} in time. Wait longer, or look at the names in stats().`);

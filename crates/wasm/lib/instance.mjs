@@ -18,7 +18,7 @@ const PAGE = 65536;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 /** Errors whose message and holders are asked for late (B6). */
-const LATE = new Set([4, 5]);
+const LATE = new Set([codes.BorrowConflictError.number, codes.BorrowedError.number]);
 
 /** Forgets errors that nobody will ask any more. */
 const forgotten = new FinalizationRegistry(({ instance, id }) => instance.forget(id));

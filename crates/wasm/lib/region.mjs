@@ -2,13 +2,12 @@
 
 import { HeapBuffer } from './buffer.mjs';
 import { bytesOf } from './bytes_of.mjs';
-import { InvalidArgumentError } from './error_codes.mjs';
+import { InvalidArgumentError, TimeoutError } from './error_codes.mjs';
 import { checkText, optionalSize, sizeOf, timeoutOf } from './instance.mjs';
 import { dispose } from './scope.mjs';
 import { warn } from './warning.mjs';
 
 const encoder = new TextEncoder();
-const TIMEOUT = 14;
 
 /** Open regions. What is held keeps the heap, so that it outlives its regions' objects. */
 const owned = new FinalizationRegistry(({ instance, heap, heapNumber, low, high, name }) => {
@@ -125,8 +124,9 @@ export class Region {
     const look = () => instance.native.region_idle(this.#heapNumber, this.#low, this.#high);
     const attempt = () => {
       const number = look();
-      if (number !== TIMEOUT) instance.check(number);
-      return number === TIMEOUT ? undefined : {};
+      if (number === TimeoutError.number) return undefined;
+      instance.check(number);
+      return {};
     };
     await instance.wait(timeoutOf(timeout), attempt, () => instance.error(look()));
   }
