@@ -9,8 +9,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { chromium } from 'playwright-core';
 import { build, createServer as develop, preview } from 'vite';
+import { launch } from './chromium.mjs';
 import { tests as own } from './own.mjs';
 import { writePage } from './page.mjs';
 import { tests as same } from './same.mjs';
@@ -34,7 +34,7 @@ const PAGE = `<!doctype html><meta charset="utf-8"><title>weaveheap-wasm</title>
   };
 </script>`;
 
-const profile = mkdtempSync(path.join(tmpdir(), 'weaveheap-chromium-'));
+const folder = mkdtempSync(path.join(tmpdir(), 'weaveheap-page-'));
 const server = createServer(async ({ url }, response) => {
   const place = new URL(url, 'http://localhost').pathname;
   try {
@@ -45,27 +45,23 @@ const server = createServer(async ({ url }, response) => {
     response.writeHead(404).end();
   }
 });
-let context;
+let browser;
 let page;
 const complaints = [];
 
 before(async () => {
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  context = await chromium.launchPersistentContext(profile, {
-    executablePath: process.argv[2],
-    headless: true,
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--js-flags=--expose-gc'],
-  });
-  page = await context.newPage();
+  browser = await launch(process.argv[2], { args: ['--js-flags=--expose-gc'] });
+  page = await browser.context.newPage();
   page.on('pageerror', (error) => complaints.push(String(error)));
   await page.goto(`http://127.0.0.1:${server.address().port}/`);
   await page.waitForFunction(() => typeof window.run === 'function');
 });
 
 after(async () => {
-  await context?.close();
+  await browser?.close();
   server.close();
-  rmSync(profile, { recursive: true, force: true });
+  rmSync(folder, { recursive: true, force: true });
 });
 
 for (const [file, tests] of Object.entries({ same, own })) {
@@ -80,16 +76,16 @@ for (const [file, tests] of Object.entries({ same, own })) {
 
 /** The page of docs/wasm.md, in a folder of its own. */
 function site() {
-  const folder = path.join(profile, 'site');
-  writePage(folder);
-  mkdirSync(path.join(folder, 'node_modules'));
-  symlinkSync(PACKAGE, path.join(folder, 'node_modules/weaveheap-wasm'), 'dir');
-  return folder;
+  const root = path.join(folder, 'site');
+  writePage(root);
+  mkdirSync(path.join(root, 'node_modules'));
+  symlinkSync(PACKAGE, path.join(root, 'node_modules/weaveheap-wasm'), 'dir');
+  return root;
 }
 
 /** What the page at this address says once it has said something. */
 async function said(address) {
-  const other = await context.newPage();
+  const other = await browser.context.newPage();
   await other.goto(address);
   await other.waitForFunction(() => document.body.textContent.trim() !== '');
   const text = await other.evaluate(() => document.body.textContent.trim());

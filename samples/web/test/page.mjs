@@ -2,38 +2,34 @@
 // builds the site and finds the browser. With a third argument, pictures of the page are put into that folder.
 
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { chromium } from 'playwright-core';
+import { launch } from '../../../crates/wasm/test/chromium.mjs';
 import { serve } from '../serve.mjs';
 
 const [site, executablePath, pictures] = process.argv.slice(2);
-const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 const TABLE = statSync(path.join(site, 'table.arrow')).size;
 const BLOCK = 65536;
-const profile = mkdtempSync(path.join(tmpdir(), 'weaveheap-page-'));
 const complaints = [];
 let server;
-let context;
+let browser;
 let page;
 
 before(async () => {
   server = await serve(site);
-  context = await chromium.launchPersistentContext(profile, { executablePath, headless: true, args: FLAGS, viewport: { width: 1100, height: 900 } });
+  browser = await launch(executablePath, { viewport: { width: 1100, height: 900 } });
   page = await open();
 });
 
 after(async () => {
-  await context?.close();
+  await browser?.close();
   server?.close();
-  rmSync(profile, { recursive: true, force: true });
 });
 
 async function open() {
-  const page = await context.newPage();
+  const page = await browser.context.newPage();
   page.on('pageerror', (error) => complaints.push(String(error)));
   page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
   await page.goto(`http://127.0.0.1:${server.address().port}/`);
