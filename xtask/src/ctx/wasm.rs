@@ -12,8 +12,8 @@ use anyhow::{Context, Result, ensure};
 use super::Ctx;
 use super::tools::fingerprint;
 
-/// What `wasm-opt` comes from; npm carries it.
-const BINARYEN: &str = "binaryen@132.0.0";
+/// The version of npm's package `binaryen`, which has `wasm-opt`.
+const BINARYEN: &str = "132.0.0";
 
 /// A kind of module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -314,27 +314,14 @@ impl Ctx {
 
     /// `wasm-opt`, fetched the first time. The caller adds its arguments.
     pub fn wasm_opt(&self) -> Result<Command> {
-        let folder = self.target().join("wasm").join(fingerprinted("npm", BINARYEN));
-        let program = folder.join("node_modules/binaryen/bin/wasm-opt");
-        if !program.exists() {
-            std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-            let npm = self.find("npm").context("npm is missing: install it with Node")?;
-            let mut command = Command::new(npm);
-            command.args(["install", "--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts"]);
-            self.run(&format!("npm install {BINARYEN}"), command.arg("--prefix").arg(&folder).arg(BINARYEN))?;
-        }
         let mut command = Command::new(self.node()?);
-        command.arg(program);
+        command.arg(self.npm_program("binaryen", BINARYEN, "bin/wasm-opt")?);
         Ok(command)
     }
 }
 
 fn cargo() -> PathBuf {
     std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")).into()
-}
-
-fn fingerprinted(name: &str, of: &str) -> String {
-    format!("{name}-{:016x}", fingerprint(of.as_bytes()))
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {

@@ -123,17 +123,7 @@ pub fn newer_node(ctx: &Ctx) -> Result<Option<PathBuf>> {
             return Ok(None);
         }
     };
-    let folder = ctx.target().join("node").join(NEWER_NODE);
-    let program = folder.join("node_modules").join(package).join("bin/node");
-    if !program.exists() {
-        std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        let npm = ctx.find("npm").context("npm is missing: install it with Node")?;
-        let mut command = Command::new(npm);
-        command.args(["install", "--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts"]);
-        command.arg("--prefix").arg(&folder).arg(format!("{package}@{NEWER_NODE}"));
-        ctx.run(&format!("npm install {package}@{NEWER_NODE}"), &mut command)?;
-    }
-    Ok(Some(program))
+    ctx.npm_program(package, NEWER_NODE, "bin/node").map(Some)
 }
 
 /// A release build tells nobody where it was made.

@@ -43,8 +43,7 @@ pub fn setup(ctx: &Ctx) -> Result<Option<PathBuf>> {
     ctx.run("wasm-opt -Oz", &mut command)?;
     copy(&folder.join("weaveheap_wasm.js"), &package.join("lib/module.mjs"))?;
     ctx.npm_ci(&package)?;
-    let mut command = Command::new(ctx.find("npm").context("npm is missing: install it with Node")?);
-    ctx.run("bundle for Node", command.current_dir(&package).args(["run", "--silent", "bundle"]))?;
+    ctx.run("bundle for Node", ctx.npm()?.current_dir(&package).args(["run", "--silent", "bundle"]))?;
     print_size(&made)?;
     Ok(Some(package))
 }
