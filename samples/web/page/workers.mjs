@@ -35,7 +35,7 @@ class Caller {
 }
 
 /** Two workers and a place that they share. `end()` when done. */
-export async function twoWorkers() {
+async function twoWorkers() {
   if (!globalThis.crossOriginIsolated) {
     throw new Error('The page is not isolated: workers share memory only if the server sends COOP and COEP (see serve.mjs).');
   }
@@ -45,14 +45,20 @@ export async function twoWorkers() {
   const { heap, region, buffer } = makePlace(64);
   const place = { heap, region, buffer };
   const workers = [new Caller(), new Caller()];
-  await Promise.all(workers.map((worker) => worker.call('start', module, memory)));
+  const end = () => workers.forEach((worker) => worker.end());
+  try {
+    await Promise.all(workers.map((worker) => worker.call('start', module, memory)));
+  } catch (error) {
+    end();
+    throw error;
+  }
   return {
     place,
     workers,
     holders: () => holders(heap, region),
     borrows: () => checkPlace(heap),
     waitHere: (milliseconds) => waitIdle(heap, region, milliseconds),
-    end: () => workers.forEach((worker) => worker.end()),
+    end,
   };
 }
 
