@@ -3,6 +3,7 @@
 
 const { native, besideBits, beside, errors } = require('./native.js');
 const { HeapBuffer } = require('./buffer.js');
+const { Owners } = require('./owners.js');
 const { Region } = require('./region.js');
 const { useIn, dispose } = require('./scope.js');
 
@@ -13,8 +14,7 @@ class Heap {
   #number;
   #facts;
   #detached = false;
-  /** Objects that own regions, so that buffers found by handle keep them alive. */
-  #owners = new Map();
+  #owners = new Owners();
 
   constructor(key, number) {
     if (key !== KEY) {
@@ -98,7 +98,7 @@ class Heap {
     const handle = native.regionCreate(this.#number, name, limit);
     const owns = !this.shared;
     const region = new Region(this, this.#number, handle, owns, name);
-    if (owns) this.#own(handle, region);
+    if (owns) this.#owners.add(region);
     return region;
   }
 
@@ -177,16 +177,8 @@ class Heap {
     if (!this.#detached) this.detach();
   }
 
-  #own(handle, region) {
-    this.#owners.set(handle, new WeakRef(region));
-    if (this.#owners.size < 64 || this.#owners.size % 64 !== 0) return;
-    for (const [known, reference] of this.#owners) {
-      if (reference.deref() === undefined) this.#owners.delete(known);
-    }
-  }
-
   #regionOf(handle) {
-    return this.#owners.get(handle)?.deref() ?? new Region(this, this.#number, handle, false);
+    return this.#owners.get(handle) ?? new Region(this, this.#number, handle, false);
   }
 }
 

@@ -3,6 +3,7 @@
 import { HeapBuffer } from './buffer.mjs';
 import { InvalidArgumentError, NotFoundError, TimeoutError, UnsupportedError } from './error_codes.mjs';
 import { optionalSize, timeoutOf, wordsOf } from './instance.mjs';
+import { Owners } from './owners.mjs';
 import { Region } from './region.mjs';
 import { dispose, useIn } from './scope.mjs';
 
@@ -17,8 +18,7 @@ export function heapClass(instance) {
     #number;
     #facts;
     #detached = false;
-    /** Objects that own regions, so that buffers found by handle keep them alive. */
-    #owners = new Map();
+    #owners = new Owners();
 
     constructor(key, number) {
       if (key !== KEY) {
@@ -105,7 +105,7 @@ export function heapClass(instance) {
       const length = name === undefined || name === null ? 0 : instance.put(name, 'name');
       instance.check(instance.native.region_create(this.#number, length, optionalSize(limit, 'limit')));
       const region = new Region(instance, this, this.#number, instance.word(0), instance.word(1), true, name);
-      this.#own(region);
+      this.#owners.add(region);
       return region;
     }
 
@@ -201,16 +201,8 @@ export function heapClass(instance) {
       if (!this.#detached) this.detach();
     }
 
-    #own(region) {
-      this.#owners.set(region.handle, new WeakRef(region));
-      if (this.#owners.size < 64 || this.#owners.size % 64 !== 0) return;
-      for (const [known, reference] of this.#owners) {
-        if (reference.deref() === undefined) this.#owners.delete(known);
-      }
-    }
-
     #regionOf(handle) {
-      return this.#owners.get(handle)?.deref() ?? new Region(instance, this, this.#number, ...wordsOf(handle), false);
+      return this.#owners.get(handle) ?? new Region(instance, this, this.#number, ...wordsOf(handle), false);
     }
   };
 }

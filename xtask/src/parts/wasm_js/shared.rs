@@ -10,7 +10,7 @@ use crate::parts::node::errors::class;
 
 const NOTE: &str = "// Written by `cargo xtask gen`. Do not edit.\n";
 /// Modules of `crates/node/lib` that both packages have.
-const MODULES: [&str; 4] = ["bytes_of", "scope", "typed_arrays", "weaveheap_error"];
+const MODULES: [&str; 5] = ["bytes_of", "owners", "scope", "typed_arrays", "weaveheap_error"];
 
 /// The generated files.
 pub fn generate(ctx: &Ctx) -> Result<Vec<Generated>> {
