@@ -1,6 +1,6 @@
 //! The part `docs`: what the documentation says is there, is. Links, anchors and pictures of every Markdown file, excerpts
-//! of other files, the rules and commands that are named, the keys of the statistics, and the examples of README and
-//! docs, which are run against the built packages.
+//! of other files, the rules and commands that are named, the files that ARCHITECTURE.md should name, the keys of the
+//! statistics, and the examples of README and docs, which are run against the built packages.
 
 mod examples;
 mod excerpts;
@@ -18,6 +18,8 @@ use markdown::Page;
 
 /// Rules of the design that are not in force yet. Documents may name them, and ROADMAP.md must.
 const LATER: [&str; 3] = ["K3", "B5", "V6"];
+/// Where the core is.
+const CORE: &str = "crates/core/src";
 /// Words that look like rules and are none: a version of C.
 const NO_RULES: [&str; 1] = ["C11"];
 
@@ -25,7 +27,7 @@ const NO_RULES: [&str; 1] = ["C11"];
 pub fn test(ctx: &Ctx) -> Result<()> {
     let pages = pages(ctx)?;
     let mut wrong = Vec::new();
-    for check in [links, quotes, rules, commands] {
+    for check in [links, quotes, rules, commands, files] {
         let (checked, faults) = check(ctx, &pages)?;
         if checked == 0 {
             wrong.push("a check of the documents found nothing to look at".to_owned());
@@ -171,6 +173,28 @@ fn commands(_ctx: &Ctx, pages: &BTreeMap<String, Page>) -> Result<Checked> {
             }
             for word in words.iter().filter(|word| command == "test" && !parts.contains(word.as_str())) {
                 faults.push(format!("{name}:{line}: `cargo xtask test` has no part {word}"));
+            }
+        }
+    }
+    Ok((checked, faults))
+}
+
+/// ARCHITECTURE.md says what each crate is, and what each file of the core owns.
+fn files(ctx: &Ctx, pages: &BTreeMap<String, Page>) -> Result<Checked> {
+    let page = pages.get("ARCHITECTURE.md").context("ARCHITECTURE.md is missing")?;
+    let (mut checked, mut faults) = (0, Vec::new());
+    for (folder, head) in [("crates", "folder"), (CORE, "file")] {
+        for entry in std::fs::read_dir(ctx.path(folder)).with_context(|| format!("cannot read {folder}"))? {
+            let entry = entry.with_context(|| format!("cannot read {folder}"))?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let called = match (folder, entry.path().is_dir()) {
+                (CORE, true) => format!("`{name}/`"),
+                (CORE, false) => format!("`{name}`"),
+                _ => format!("`{folder}/{name}`"),
+            };
+            checked += 1;
+            if name != "lib.rs" && !page.table_says(head, &called) {
+                faults.push(format!("ARCHITECTURE.md: what is {called} of {folder}? Its table does not say"));
             }
         }
     }

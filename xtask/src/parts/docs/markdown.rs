@@ -121,6 +121,16 @@ impl Page {
         found
     }
 
+    /// Whether a row has these words, in a table whose head begins with `head`.
+    pub fn table_says(&self, head: &str, words: &str) -> bool {
+        let mut in_table = false;
+        self.lines.iter().any(|(_, in_block, line)| {
+            let first = line.strip_prefix('|').and_then(|rest| rest.split('|').next()).map(str::trim);
+            in_table = !in_block && first.is_some_and(|first| in_table || first == head);
+            in_table && line.contains(words)
+        })
+    }
+
     /// The words in code that stand alone in the first column of a table whose head says `key`.
     pub fn first_column_keys(&self) -> BTreeSet<String> {
         let mut keys = BTreeSet::new();
@@ -189,6 +199,15 @@ mod tests {
         let page = Page::new("````\n```c run\n```\n````\n").unwrap();
         assert_eq!(page.blocks.len(), 1);
         assert_eq!(page.blocks[0].code, "```c run\n```\n");
+    }
+
+    #[test]
+    fn tables_say_what_their_rows_have() {
+        let page =
+            Page::new("`a`\n\n| file | what |\n|---|---|\n| `b` | with `c` |\n\n| key |\n|---|\n| `d` |\n").unwrap();
+        let said: Vec<&str> =
+            ["`a`", "`b`", "`c`", "`d`"].into_iter().filter(|word| page.table_says("file", word)).collect();
+        assert_eq!(said, ["`b`", "`c`"]);
     }
 
     #[test]
