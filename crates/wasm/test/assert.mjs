@@ -4,9 +4,17 @@ export function ok(truth, message = 'it does not hold') {
   if (!truth) throw new Error(message);
 }
 
-const shown = (value) => JSON.stringify(value, (_, v) => (typeof v === 'bigint' ? `${v}n` : ArrayBuffer.isView(v) ? [...new Uint8Array(v.buffer, v.byteOffset, v.byteLength)] : v)) ?? String(value);
+/** As JSON, with words of its own for what JSON lacks or takes for something else. */
+const shown = (value) => JSON.stringify(value, (_, v) => ofJson(v));
 
-/** Equal as values: lists, arrays and plain objects by what they hold. */
+function ofJson(value) {
+  if (typeof value === 'bigint') return { bigint: String(value) };
+  if (value === undefined || (typeof value === 'number' && !Number.isFinite(value))) return { [typeof value]: String(value) };
+  if (!ArrayBuffer.isView(value)) return value;
+  return { [value.constructor.name]: [...new Uint8Array(value.buffer, value.byteOffset, value.byteLength)].join(' ') };
+}
+
+/** Equal as values: lists, arrays and plain objects by what they hold. A number is no bigint, and an array no list. */
 export function equal(got, wanted, message = '') {
   ok(Object.is(got, wanted) || shown(got) === shown(wanted), `${message} expected ${shown(wanted)}, got ${shown(got)}`);
 }
