@@ -13,9 +13,14 @@ use crate::generate;
 const WORKSPACES: [(&str, &str); 3] =
     [("fuzz", "fuzz"), ("xtask/bindgen", "wasm/bindgen"), ("crates/wasm/component/hosts/wasmtime", "wasm/wasmtime")];
 
-/// What is compiled for WebAssembly.
-const WASM_PACKAGES: [&str; 5] =
-    ["weaveheap-core", "weaveheap-wasm", "weaveheap-component", "weaveheap-sample-web", "weaveheap-bench-wasm"];
+/// What is compiled for WebAssembly, by the kind of module.
+const WASM_PACKAGES: &[(Wasm, &[&str])] = &[
+    (
+        Wasm::Wasm32,
+        &["weaveheap-core", "weaveheap-wasm", "weaveheap-component", "weaveheap-sample-web", "weaveheap-bench-wasm"],
+    ),
+    (Wasm::Threads, &["weaveheap-core", "weaveheap-sample-web"]),
+];
 
 type Check = fn(&Ctx) -> Result<()>;
 
@@ -81,15 +86,19 @@ fn lints(ctx: &Ctx) -> Result<()> {
 
 /// Elsewhere most of this code is not there.
 fn wasm_lints(ctx: &Ctx) -> Result<()> {
-    let Some(kit) = ctx.wasm_kit(Wasm::Wasm32, "lints for WebAssembly")? else { return Ok(()) };
-    let packages = WASM_PACKAGES.iter().flat_map(|package| ["--package", package]);
-    let mut command = kit.cargo(ctx);
-    if !kit.has_clippy() {
-        command.args(["check", "--locked"]).args(packages).args(kit.target_args());
-        return ctx.run(&format!("cargo check for {}, by a compiler without clippy", kit.wasm.triple()), &mut command);
+    for (wasm, packages) in WASM_PACKAGES {
+        let Some(kit) = ctx.wasm_kit(*wasm, "lints for WebAssembly")? else { continue };
+        let packages = packages.iter().flat_map(|package| ["--package", package]);
+        let mut command = kit.cargo(ctx);
+        if !kit.has_clippy() {
+            command.args(["check", "--locked"]).args(packages).args(kit.target_args());
+            ctx.run(&format!("cargo check for {}, by a compiler without clippy", wasm.name()), &mut command)?;
+            continue;
+        }
+        command.args(["clippy", "--locked", "--all-targets"]).args(packages).args(kit.target_args()).args(NO_WARNINGS);
+        // The runner of the core's tests is a feature that is not stable.
+        command.env("RUSTC_BOOTSTRAP", "1");
+        ctx.run(&format!("cargo clippy for {}", wasm.name()), &mut command)?;
     }
-    command.args(["clippy", "--locked", "--all-targets"]).args(packages).args(kit.target_args()).args(NO_WARNINGS);
-    // The runner of the core's tests is a feature that is not stable.
-    command.env("RUSTC_BOOTSTRAP", "1");
-    ctx.run(&format!("cargo clippy for {}", kit.wasm.triple()), &mut command)
+    Ok(())
 }
