@@ -127,7 +127,8 @@ fn page(entries: &[ErrorEntry]) -> Result<String> {
          | Rust | `weaveheap_core::Error`; `error.code()` is an `ErrorCode` |\n\
          | C | `weaveheap_error.code`, one of the numbers below; the message is in `weaveheap_error.message` |\n\
          | Python | one exception class for each code, under `WeaveHeapError`, with `.code`, `.number` and `.holders` |\n\
-         | Node | an `Error` whose `code` is the name below; `holders` lists the borrows that were in the way |\n\n\
+         | Node, WebAssembly | an `Error` whose `code` is the name below; `holders` lists the borrows that were in the way |\n\
+         | a host of the component | an `error` whose `code` is the name below, spelled `stale-handle`; `heap.holders` lists the borrows |\n\n\
          | number | code | what it says | what to do |\n|---|---|---|---|\n",
     );
     for entry in entries {
