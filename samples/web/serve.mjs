@@ -18,15 +18,15 @@ const TYPES = {
   '.arrow': 'application/vnd.apache.arrow.file',
 };
 
-/** Serves the files of a folder; port 0 is any that is free. Gives the server, once it listens. */
-export function serve(folder, port = 0) {
+/** Serves the files of a folder, with headers for each; port 0 is any that is free. Gives the server, once it listens. */
+export function serve(folder, port = 0, headers = ISOLATED) {
   const server = createServer(async ({ url }, response) => {
     try {
       const place = decodeURIComponent(new URL(url, 'http://localhost').pathname);
       const file = path.join(folder, path.normalize(place.endsWith('/') ? `${place}index.html` : place));
       const { size } = await stat(file);
       const type = TYPES[path.extname(file)] ?? 'application/octet-stream';
-      response.writeHead(200, { ...ISOLATED, 'content-type': type, 'content-length': size, 'cache-control': 'no-store' });
+      response.writeHead(200, { ...headers, 'content-type': type, 'content-length': size, 'cache-control': 'no-store' });
       createReadStream(file).on('error', () => response.destroy()).pipe(response);
     } catch {
       response.writeHead(404).end();

@@ -3,7 +3,6 @@
 
 import assert from 'node:assert/strict';
 import { statSync } from 'node:fs';
-import { createServer } from 'node:http';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { launch } from '../../../crates/wasm/test/chromium.mjs';
@@ -247,13 +246,7 @@ test('two workers on one memory exclude, wait for and wake each other', async ()
 });
 
 test('a page that is not isolated says what is missing', async () => {
-  const plain = createServer(async ({ url }, response) => {
-    const { port } = server.address();
-    const answer = await fetch(`http://127.0.0.1:${port}${url}`);
-    response.writeHead(answer.status, { 'content-type': answer.headers.get('content-type') ?? '', 'content-length': answer.headers.get('content-length') ?? 0 });
-    response.end(Buffer.from(await answer.arrayBuffer()));
-  });
-  await new Promise((resolve) => plain.listen(0, '127.0.0.1', resolve));
+  const plain = await serve(site, 0, {});
   try {
     await page.goto(`http://127.0.0.1:${plain.address().port}/`);
     await page.waitForFunction(() => globalThis.sample !== undefined);
