@@ -15,8 +15,9 @@ use crate::buffer::Buffer;
 use crate::entry::{Held, call, freeing_call, report};
 use crate::error::Answer;
 use crate::info;
+use crate::names::Names;
 use crate::region::{Arena, Region as OwnRegion};
-use crate::room::{self, Line};
+use crate::room;
 
 impl Guest for Component {
     type Heap = Heap;
@@ -34,8 +35,8 @@ impl Guest for Component {
     }
 }
 
-/// A private heap.
-pub(crate) struct Heap(Held<Core>);
+/// A private heap, and the names in its directory.
+pub(crate) struct Heap(Held<Core>, Held<Names>);
 
 fn create(options: HeapOptions) -> Result<Core> {
     crate::embedder::set();
@@ -50,7 +51,7 @@ fn create(options: HeapOptions) -> Result<Core> {
 
 impl GuestHeap for Heap {
     fn create(options: HeapOptions) -> Answer<Made> {
-        call(|| create(options).map(|heap| Made::new(Heap(Held::new(heap)))))
+        call(|| create(options).map(|heap| Made::new(Heap(Held::new(heap), Held::new(Names::new())))))
     }
 
     fn id(&self) -> Answer<String> {
@@ -91,7 +92,7 @@ impl GuestHeap for Heap {
     fn publish(&self, name: String, handle: u64) -> Answer<()> {
         call(|| {
             self.0.publish(&name, Handle::from_bits(handle))?;
-            Line::forever();
+            self.1.add(&self.0, name);
             Ok(())
         })
     }
@@ -101,7 +102,11 @@ impl GuestHeap for Heap {
     }
 
     fn unpublish(&self, name: String) -> Answer<()> {
-        freeing_call(|| self.0.unpublish(&name))
+        freeing_call(|| {
+            let done = self.0.unpublish(&name);
+            self.1.remove(&name);
+            done
+        })
     }
 
     fn holders(&self, handle: u64) -> Answer<Vec<Holder>> {

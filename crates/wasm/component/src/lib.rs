@@ -9,6 +9,7 @@ mod error;
 mod error_code;
 mod heap;
 mod info;
+mod names;
 mod region;
 mod room;
 

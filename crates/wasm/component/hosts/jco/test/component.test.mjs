@@ -287,6 +287,24 @@ test('memory full of borrows, buffers and what the host keeps of them is out-of-
   assert.deepEqual(heap.statistics().borrows.map((holder) => holder.kind), ['shared']);
 });
 
+test('names that are gone take no memory of reports', async () => {
+  const { Heap } = (await instance({ change: atMost(64) })).heap;
+  const heap = Heap.create({ label: '' });
+  const region = heap.createRegion({ name: '' });
+  const kept = region.alloc(1n, PLAIN);
+  heap.publish('kept', kept.handle());
+  for (let round = 0; round < 5000; round += 1) {
+    heap.publish('taken.out', kept.handle());
+    heap.unpublish('taken.out');
+    const gone = region.alloc(1n, PLAIN);
+    heap.publish(`gone.${round}`, gone.handle());
+    gone.free();
+    gone[dispose]();
+  }
+  assert.deepEqual(heap.statistics().names, [['kept', kept.handle()]]);
+  heap.check();
+});
+
 test('after an exception of the host in a call, the component refuses every call itself', async () => {
   const random = { getRandomU64: () => { throw new Error('no random numbers'); } };
   const { Heap } = (await instance({ given: { ...imports, 'wasi:random/random': random } })).heap;
