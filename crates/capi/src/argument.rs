@@ -30,6 +30,7 @@ fn null(name: &str) -> Error {
 }
 
 /// A reference that must be there.
+#[inline]
 pub(crate) fn given<T>(argument: Option<T>, name: &'static str) -> Result<T> {
     argument.ok_or_else(|| null(name))
 }

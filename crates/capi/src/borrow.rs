@@ -2,7 +2,7 @@
 
 use std::mem::MaybeUninit;
 
-use weaveheap_core::BorrowKind;
+use weaveheap_core::{BorrowKind, RawBorrow};
 
 use crate::argument::given;
 use crate::boundary::{self, ErrorOut};
@@ -47,12 +47,7 @@ pub extern "C" fn weaveheap_borrow_shared(
     view: Option<&mut MaybeUninit<CView>>,
     err: ErrorOut<'_>,
 ) -> i32 {
-    boundary::code(err, || {
-        let (heap, view) = (&given(heap, "heap")?.0, given(view, "view")?);
-        let borrow = heap.borrow_raw(handle(buffer), BorrowKind::Shared)?;
-        view.write(CView { data: borrow.pointer.cast_const(), length: borrow.length, token: borrow.token.to_bits() });
-        Ok(())
-    })
+    begin(heap, buffer, BorrowKind::Shared, view, err)
 }
 
 /// Borrows a buffer for writing, alone. It never waits.
@@ -70,12 +65,7 @@ pub extern "C" fn weaveheap_borrow_unique(
     view: Option<&mut MaybeUninit<CViewMut>>,
     err: ErrorOut<'_>,
 ) -> i32 {
-    boundary::code(err, || {
-        let (heap, view) = (&given(heap, "heap")?.0, given(view, "view")?);
-        let borrow = heap.borrow_raw(handle(buffer), BorrowKind::Unique)?;
-        view.write(CViewMut { data: borrow.pointer, length: borrow.length, token: borrow.token.to_bits() });
-        Ok(())
-    })
+    begin(heap, buffer, BorrowKind::Unique, view, err)
 }
 
 /// Ends a borrow. A token ends once: of two threads that end the same one, one succeeds.
@@ -87,5 +77,64 @@ pub extern "C" fn weaveheap_borrow_unique(
 /// Null: `heap` null is `WEAVEHEAP_ERROR_INVALID_ARGUMENT`; `err` may be null.
 #[unsafe(no_mangle)]
 pub extern "C" fn weaveheap_borrow_end(heap: Option<&CHeap>, token: CToken, err: ErrorOut<'_>) -> i32 {
+    // Nothing in the short way panics.
+    match heap {
+        Some(heap) if heap.0.end_short(self::token(token)) => boundary::done(err),
+        _ => end_long(heap, token, err),
+    }
+}
+
+/// Borrows by the short way, in which nothing panics, or by the long one.
+#[inline(always)]
+fn begin<V: From<RawBorrow>>(
+    heap: Option<&CHeap>,
+    buffer: CHandle,
+    kind: BorrowKind,
+    mut view: Option<&mut MaybeUninit<V>>,
+    err: ErrorOut<'_>,
+) -> i32 {
+    if let (Some(heap), Some(view)) = (heap, &mut view)
+        && let Some(borrow) = heap.0.borrow_short(handle(buffer), kind)
+    {
+        view.write(V::from(borrow));
+        return boundary::done(err);
+    }
+    begin_long(heap, buffer, kind, view, err)
+}
+
+// A call of its own each, with the arguments where they are: what it needs burdens no short way.
+#[cold]
+#[inline(never)]
+fn begin_long<V: From<RawBorrow>>(
+    heap: Option<&CHeap>,
+    buffer: CHandle,
+    kind: BorrowKind,
+    view: Option<&mut MaybeUninit<V>>,
+    err: ErrorOut<'_>,
+) -> i32 {
+    boundary::code(err, || {
+        let (heap, view) = (&given(heap, "heap")?.0, given(view, "view")?);
+        view.write(V::from(heap.borrow_raw(handle(buffer), kind)?));
+        Ok(())
+    })
+}
+
+#[cold]
+#[inline(never)]
+fn end_long(heap: Option<&CHeap>, token: CToken, err: ErrorOut<'_>) -> i32 {
     boundary::code(err, || given(heap, "heap")?.0.end(self::token(token)))
+}
+
+impl From<RawBorrow> for CView {
+    #[inline(always)]
+    fn from(borrow: RawBorrow) -> CView {
+        CView { data: borrow.pointer.cast_const(), length: borrow.length, token: borrow.token.to_bits() }
+    }
+}
+
+impl From<RawBorrow> for CViewMut {
+    #[inline(always)]
+    fn from(borrow: RawBorrow) -> CViewMut {
+        CViewMut { data: borrow.pointer, length: borrow.length, token: borrow.token.to_bits() }
+    }
 }

@@ -36,15 +36,19 @@ pub(crate) fn quiet<T: Default>(work: impl FnOnce() -> T) -> T {
 #[inline]
 fn run<T: Default>(err: ErrorOut<'_>, work: impl FnOnce() -> Result<T>) -> (T, i32) {
     match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(Ok(value)) => {
-            if let Some(err) = err {
-                err.write(CError { code: 0, message: ptr::null() });
-            }
-            (value, 0)
-        }
+        Ok(Ok(value)) => (value, done(err)),
         Ok(Err(error)) => (T::default(), refuse(err, error)),
         Err(payload) => (T::default(), refuse(err, internal(payload))),
     }
+}
+
+/// Reports success; its code.
+#[inline(always)]
+pub(crate) fn done(err: ErrorOut<'_>) -> i32 {
+    if let Some(err) = err {
+        err.write(CError { code: 0, message: ptr::null() });
+    }
+    0
 }
 
 /// Holders are gathered for the message (B6), hence only when somebody takes it.

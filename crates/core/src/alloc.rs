@@ -211,7 +211,7 @@ impl Attachment {
         context.counters[counter::ALLOCATIONS].count(1);
         context.counters[counter::BYTES_ALLOCATED].count(request.length);
         if request.zero && used {
-            return self.publish_zeroed(tcb, slot, handle, here.owner, request.length);
+            return self.publish_zeroed(tcb, slot, handle, request.length);
         }
         slot.state.set_release(state::of(generation));
         Ok(handle)
@@ -224,11 +224,10 @@ impl Attachment {
         tcb: &Tcb,
         slot: &Slot,
         handle: Handle,
-        owner: u64,
         length: u64,
     ) -> std::result::Result<Handle, Short> {
         let damaged = |_| Short::Damaged(handle.index());
-        let entry = if length > LONG_ZERO { self.begin_new(tcb, handle, owner) } else { None };
+        let entry = if length > LONG_ZERO { self.begin_new(tcb, handle) } else { None };
         let Some(entry) = entry else {
             self.zero(slot, length).map_err(damaged)?;
             slot.state.set_release(state::of(handle.generation()));
@@ -316,10 +315,9 @@ impl Attachment {
     }
 
     /// Begins the unique borrow under which a new buffer is zeroed; `None` if the ledger has no room.
-    pub(crate) fn begin_new(&self, tcb: &Tcb, handle: Handle, owner: u64) -> Option<u32> {
+    pub(crate) fn begin_new(&self, tcb: &Tcb, handle: Handle) -> Option<u32> {
         let FreeEntry { index, entry, word } = tcb.free_entries.pop()?;
         entry.handle.set_release(handle.to_bits());
-        entry.owner.set_release(owner);
         entry.meta.set_release(meta::new(crate::sys::ticks()));
         entry.word.set_release(phase::begun(word, tcb.mark, NEW_KIND));
         Some(index)

@@ -18,7 +18,7 @@ use crate::segment::corrupt;
 use crate::snapshot::BorrowKind;
 use crate::sync::{self, Patience};
 use crate::sys;
-use crate::threads::{Tcb, record_owner};
+use crate::threads::Tcb;
 
 /// Why a begin was refused; made into an error with its message off the fast path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,8 +91,15 @@ pub(crate) fn exchange(slot: &Slot, state: u64, next: u64) -> std::result::Resul
 
 impl Attachment {
     /// Borrows a buffer for a caller that keeps the token.
+    #[inline(always)]
     pub(crate) fn borrow_raw(&self, handle: Handle, kind: BorrowKind) -> Result<RawBorrow> {
         self.borrow(handle, kind, By::Token)
+    }
+
+    /// The same where nothing is in the way.
+    #[inline(always)]
+    pub(crate) fn borrow_short(&self, handle: Handle, kind: BorrowKind, by: By) -> Option<RawBorrow> {
+        self.begin_fast(handle, kind, by).ok().map(|begun| begun.raw(kind))
     }
 
     /// Borrows a buffer for an object that ends it by `end_owned`: its token ends nothing.
@@ -101,6 +108,7 @@ impl Attachment {
     }
 
     /// The same for a native view, counted as one in the same step.
+    #[inline(always)]
     pub(crate) fn borrow_view(&self, handle: Handle, kind: BorrowKind) -> Result<RawBorrow> {
         self.borrow(handle, kind, By::View)
     }
@@ -111,10 +119,16 @@ impl Attachment {
         match self.begin_fast(handle, kind, by) {
             Ok(begun) => Ok(begun.raw(kind)),
             Err(Miss::Stale) => Err(Error::new(ErrorCode::StaleHandle).about(handle)),
-            Err(Miss::Slow) => match self.begin_again(handle, kind, by) {
-                Some(begun) => Ok(begun.raw(kind)),
-                None => self.borrow_slow(handle, kind, by),
-            },
+            Err(Miss::Slow) => self.borrow_long(handle, kind, by),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn borrow_long(&self, handle: Handle, kind: BorrowKind, by: By) -> Result<RawBorrow> {
+        match self.begin_again(handle, kind, by) {
+            Some(begun) => Ok(begun.raw(kind)),
+            None => self.borrow_slow(handle, kind, by),
         }
     }
 
@@ -213,7 +227,6 @@ impl Attachment {
             let FreeEntry { index, entry, word: free } = self.take_entry(tcb)?;
             let word = phase::begun(free, tcb.mark, kind as u64 | by.mark());
             entry.handle.set_release(handle.to_bits());
-            entry.owner.set_release(owner);
             entry.meta.set_release(meta::new(sys::ticks()));
             entry.word.set_release(word);
 
@@ -243,7 +256,7 @@ impl Attachment {
             };
             // Pairs with the closer's change of control and its fence: one of us sees the other.
             if !control::lives(region.control.acquire(), owner) {
-                self.lost(tcb, region, (slot, handle), (index, entry, word));
+                self.lost(tcb, owner, (slot, handle), (index, entry, word));
                 match self.closing(region, owner, &mut patience) {
                     Some(refusal) => return Ok(Err(refusal)),
                     None => continue,
@@ -276,15 +289,15 @@ impl Attachment {
     pub(crate) fn lost(
         &self,
         tcb: &Tcb,
-        region: &RegionRecord,
+        owner: u64,
         (slot, handle): (&Slot, Handle),
         (index, entry, word): (u32, &Entry, u64),
     ) {
-        let owner = entry.owner.relaxed();
         let kind = if phase::kind(word) == BorrowKind::Unique as u64 { BorrowKind::Unique } else { BorrowKind::Shared };
         self.undo(slot, entry, word, handle.generation(), kind);
         self.free_entry(tcb, index, entry, word);
         // This begin may have been what kept the region from being freed.
+        let Some(region) = self.segment.get::<RegionRecord>(control::region(owner)) else { return };
         let control = region.control.acquire();
         if control::epoch(control) == control::epoch(owner) {
             self.tell_after_end(region, owner, control);
@@ -374,47 +387,16 @@ impl Attachment {
         }
     }
 
-    /// Ends the borrow of a token, claimed by one exchange: of two ends one wins (B7).
-    pub(crate) fn end_token(&self, token: Token) -> Result<()> {
-        let tcb = &self.tcb()?;
-        let stale = |tcb: &Tcb| {
-            self.count_on_record(tcb, counter::STALE, 1);
-            let what = "the token names no borrow that lives: it was ended, or is of another heap or process";
-            Err(Error::with_message(ErrorCode::StaleHandle, what))
-        };
-        let Some(entry) = self.segment.get::<Entry>(token.index()) else { return stale(tcb) };
-        let word = entry.word.acquire();
-        let fits = phase::of(word) == phase::HELD && phase::generation(word) == token.generation();
-        if fits && phase::is_owned(word) {
-            let what = "the borrow is owned by an object of the program, which ends it: the token alone does not";
-            return Err(Error::with_message(ErrorCode::InvalidArgument, what));
-        }
-        if !fits || !self.owns_record(phase::record(word)) {
-            return stale(tcb);
-        }
-        // A thread that has never used this region finds its context first: no lock is taken between claim and end.
-        let owner = entry.owner.relaxed();
-        if self.context(tcb, owner).is_none() {
-            let _ = self.context_to_count(tcb, owner);
-        }
-        if entry.word.cas_or(Fault::ClaimByStore, word, phase::with(word, phase::END)).is_err() {
-            return stale(tcb);
-        }
-        match self.end_own(tcb, entry, word) {
-            true => Ok(()),
-            false => self.end_entry(Some(tcb), token.index(), entry, word, true),
-        }
-    }
-
     /// Ends a borrow that its language ends exactly once. In a forked child nothing is ended (H7).
-    #[inline]
+    #[inline(always)]
     pub(crate) fn end_owned(&self, token: Token) {
-        if !self.end_fast(token) {
+        if !self.end_owned_fast(token) {
             self.end_owned_slow(token);
         }
     }
 
     #[cold]
+    #[inline(never)]
     pub(crate) fn end_owned_slow(&self, token: Token) {
         let tcb = self.tcb_for_end();
         if tcb.is_none() {
@@ -437,28 +419,34 @@ impl Attachment {
             tracing::error!(?token, "a borrow had ended before its owner ended it");
             return;
         }
-        let owner = entry.owner.relaxed();
-        if let Some(tcb) = tcb
-            && self.context(tcb, owner).is_none()
-        {
-            let _ = self.context_to_count(tcb, owner);
+        if let Some(tcb) = tcb {
+            if phase::record(word) == tcb.record && self.end_own(tcb, entry, word) {
+                return;
+            }
+            self.context_of_entry(tcb, entry);
         }
         if let Err(error) = self.end_entry(tcb, token.index(), entry, word, true) {
             tracing::error!(%error, ?token, "a borrow could not be ended in order");
         }
     }
 
-    fn owns_record(&self, record: u32) -> bool {
-        self.segment
-            .get::<ThreadRecord>(record)
-            .is_some_and(|r| record_owner::attachment(r.owner.acquire()) == Some(self.index))
+    /// A thread that has never used the region of a borrow finds its context before it ends it: no lock is taken meanwhile.
+    pub(crate) fn context_of_entry(&self, tcb: &Tcb, entry: &Entry) {
+        let slot = self.segment.get::<Slot>(meta::slot(entry.meta.relaxed(), entry.handle.relaxed()));
+        if let Some(owner) = slot.map(|slot| slot.owner.acquire())
+            && self.context(tcb, owner).is_none()
+        {
+            let _ = self.context_to_count(tcb, owner);
+        }
     }
 
     /// The end of a borrow whose only ender this is. `word` is the entry's word while it was held.
     pub(crate) fn end_entry(&self, tcb: Option<&Tcb>, index: u32, entry: &Entry, word: u64, count: bool) -> Result<()> {
         entry.word.set_release(phase::with(word, phase::END));
-        let (handle, owner) = (Handle::from_bits(entry.handle.relaxed()), entry.owner.relaxed());
+        let handle = Handle::from_bits(entry.handle.relaxed());
         let slot = self.segment.record::<Slot>(meta::slot(entry.meta.relaxed(), entry.handle.relaxed()))?;
+        // Before the slot's state is released: it may have another from then on.
+        let owner = slot.owner.acquire();
         if phase::kind(word) == BorrowKind::Unique as u64 {
             // Nobody else may change the word of a slot under a unique borrow.
             slot.state.set_release(state::of(handle.generation()));

@@ -18,7 +18,7 @@ impl Reading {
         let mut entries = Vec::new();
         ledger::each_entry(segment, |at, record, attachment, entry| {
             let word = entry.word.acquire();
-            let seen = ledger::read(entry, at, record, attachment);
+            let seen = ledger::read(segment, entry, at, record, attachment);
             // One that changed meanwhile has no word: it is as no other reading has it.
             if seen.map_or(phase::of(word) == phase::FREE, |seen| seen.word == word) {
                 entries.push((at, word, seen));

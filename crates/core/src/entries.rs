@@ -27,7 +27,7 @@ pub(crate) struct EntryStack {
 }
 
 /// No entry, and never free.
-#[repr(C, align(8))]
+#[repr(C, align(32))]
 struct Nothing(UnsafeCell<[u64; 4]>);
 // SAFETY: it is looked at as the atomic words of an entry, and never changed.
 unsafe impl Sync for Nothing {}
@@ -154,7 +154,7 @@ mod tests {
     const SPENT: u64 = !(GENERATION - 1) - 15 * GENERATION;
 
     fn entries(words: [u64; 3]) -> [Entry; 3] {
-        words.map(|word| Entry { word: Word::new(word), handle: Word::new(0), owner: Word::new(0), meta: Word::new(0) })
+        words.map(|word| Entry { word: Word::new(word), handle: Word::new(0), meta: Word::new(0) })
     }
 
     fn begin(stack: &EntryStack) -> Option<(u32, u64)> {

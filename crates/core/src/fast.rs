@@ -89,7 +89,7 @@ enum Done {
 
 /// Why a borrow did not begin the short way.
 pub(crate) enum Miss {
-    /// The handle is stale; that is counted.
+    /// The handle is stale; that is counted. All but guards go the long way.
     Stale,
     /// Something is in the way, or not at hand: nothing was done.
     Slow,
@@ -104,14 +104,14 @@ impl Attachment {
         let slot = tcb.slot_still(handle.to_bits() as u32).ok_or(Miss::Slow)?;
         let state = slot.state.relaxed();
         let fits = match kind {
-            BorrowKind::Shared => {
-                let easy = state as u32 & !(state::FROZEN as u32) < state::COUNT as u32;
-                easy && state::generation(state) == handle.generation()
-            }
+            BorrowKind::Shared => (state ^ state::of(handle.generation())) & !state::FROZEN < state::COUNT,
             BorrowKind::Unique => state == handle.to_bits() ^ u64::from(handle.to_bits() as u32),
         };
         if !fits {
             if state::generation(state) == handle.generation() && state & state::FREE == 0 {
+                return Err(Miss::Slow);
+            }
+            if by != By::Guard {
                 return Err(Miss::Slow);
             }
             tcb.own().counters[counter::STALE].count(1);
@@ -139,14 +139,13 @@ impl Attachment {
         };
         let word = phase::begun(free, tcb.mark, kind as u64 | by.mark());
         entry.handle.set_release(handle.to_bits());
-        entry.owner.set_release(owner);
         entry.word.set_release(word);
         if exchange(slot, state, next).is_err() {
             entry.word.set_release(phase::free(word));
             return Err(Miss::Slow);
         }
         // What follows is read again from the thread's block: kept over the exchange it would be written to the stack.
-        let (here, home) = (tcb.here_last(owner), tcb.home());
+        let (here, home) = (tcb.here_last(), tcb.home());
         // Pairs with the closer's change of control and its fence: one of us sees the other.
         let lives = match planted(Fault::OwnerLate) {
             true => home.lives(slot.owner.acquire()),
@@ -193,7 +192,7 @@ impl Attachment {
         let slot = self.segment.record::<Slot>(handle.index())?;
         let word = entry.word.relaxed();
         // Where a mark is in the way, a state that no slot has.
-        let state = end_from(slot.state.relaxed(), kind).unwrap_or(u64::MAX);
+        let state = state_of(slot.state.relaxed(), kind).unwrap_or(u64::MAX);
         let own = Own { tcb, entry, slot, word, state };
         Ok(Begun { pointer, length, index: token.index(), own })
     }
@@ -205,46 +204,48 @@ impl Attachment {
         let index = tcb.free_entries.index();
         let Some(entry) = self.segment.get::<Entry>(index) else { return };
         let (word, handle) = (entry.word.relaxed(), Handle::from_bits(entry.handle.relaxed()));
-        let slot = self.segment.get::<Slot>(handle.index());
-        let region = self.segment.get::<RegionRecord>(control::region(entry.owner.relaxed()));
-        match (slot, region) {
-            (Some(slot), Some(region)) if !lives => self.lost(tcb, region, (slot, handle), (index, entry, word)),
+        match self.segment.get::<Slot>(handle.index()) {
+            Some(slot) if !lives => self.lost(tcb, slot.owner.acquire(), (slot, handle), (index, entry, word)),
             _ => self.misplaced(tcb, index, entry, word),
         }
     }
 
-    /// Ends a borrow of this thread that only this caller ends; false to go the long way, with nothing done.
-    #[inline]
-    pub(crate) fn end_fast(&self, token: Token) -> bool {
-        let Some(op) = self.tcb_for_end_fast() else { return false };
-        let tcb = op.tcb();
-        let Some(entry) = self.segment.get::<Entry>(token.index()) else { return false };
-        let word = entry.word.relaxed();
-        let ours = phase::of(word) == phase::HELD
-            && phase::generation(word) == token.generation()
-            && phase::record(word) == tcb.record;
-        ours && self.end_own(tcb, entry, word)
+    /// Ends the borrow of a token that only the thread that began it ends, if that is this one; false to go the long way,
+    /// with nothing done.
+    #[inline(always)]
+    pub(crate) fn end_token_fast(&self, token: Token) -> bool {
+        let Some(claim) = self.claim() else { return false };
+        let tcb = claim.tcb();
+        let Some((entry, word, kind)) = at_hand(tcb, token, 0) else { return false };
+        let Some(slot) = tcb.slot_still(meta::slot(entry.meta.relaxed(), entry.handle.relaxed())) else { return false };
+        let done = end_from(tcb, entry, slot, word, kind);
+        drop(claim);
+        end_on(tcb, entry, word, done)
     }
 
-    /// Ends a held borrow of this thread by its entry alone.
+    /// Ends an owned borrow of this thread in the entry at hand; false to go the long way, with nothing done.
+    #[inline(always)]
+    pub(crate) fn end_owned_fast(&self, token: Token) -> bool {
+        let Some(op) = self.tcb_for_end_fast() else { return false };
+        let tcb = op.tcb();
+        let Some((entry, word, kind)) = at_hand(tcb, token, phase::OWNED) else { return false };
+        let Some(slot) = tcb.slot_still(meta::slot(entry.meta.relaxed(), entry.handle.relaxed())) else { return false };
+        let done = end_from(tcb, entry, slot, word, kind);
+        end_on(tcb, entry, word, done)
+    }
+
+    /// Ends a held borrow of this thread that only this caller ends, by its entry alone; false to go the long way, with
+    /// nothing done.
     #[inline]
     pub(crate) fn end_own(&self, tcb: &Tcb, entry: &Entry, word: u64) -> bool {
         let Some(slot) = self.slot_near(tcb, meta::slot(entry.meta.relaxed(), entry.handle.relaxed())) else {
             return false;
         };
-        if tcb.here(entry.owner.relaxed()).is_none() {
+        if tcb.here(slot.owner.acquire()).is_none() {
             return false;
         }
-        let generation = Handle::from_bits(entry.handle.relaxed()).generation();
-        let kind = if phase::kind(word) == BorrowKind::Unique as u64 { BorrowKind::Unique } else { BorrowKind::Shared };
-        let Some(state) = end_from(slot.state.relaxed(), kind) else { return false };
-        let own = Own { tcb, entry, slot, word, state: state::of(generation) | state & 0xffff_ffff };
-        match end_held(&own, kind) {
-            Done::Nothing => return false,
-            Done::All => {}
-            done => end_rest(tcb, entry, word, done),
-        }
-        true
+        let done = end_from(tcb, entry, slot, word, kind_of(word));
+        end_on(tcb, entry, word, done)
     }
 
     /// Frees a buffer up to 1 MiB (R1); `None` to go the long way, with nothing done.
@@ -280,9 +281,23 @@ impl Attachment {
     }
 }
 
+/// The entry at hand with its word and kind, if this thread holds the borrow of the token in it, marked like this.
+#[inline(always)]
+fn at_hand(tcb: &Tcb, token: Token, mark: u64) -> Option<(&Entry, u64, BorrowKind)> {
+    let (entry, word) = tcb.free_entries.at_hand();
+    let held = phase::held_by(token.generation(), tcb.mark, mark);
+    let fits = tcb.free_entries.index() == token.index() && phase::without_kind(word) == held;
+    fits.then_some((entry, word, kind_of(word)))
+}
+
+#[inline]
+fn kind_of(word: u64) -> BorrowKind {
+    if phase::kind(word) == BorrowKind::Unique as u64 { BorrowKind::Unique } else { BorrowKind::Shared }
+}
+
 /// What `Own` has of a slot's state; `None` if there is a mark that an end must look at.
 #[inline]
-fn end_from(state: u64, kind: BorrowKind) -> Option<u64> {
+fn state_of(state: u64, kind: BorrowKind) -> Option<u64> {
     let borrowed = state & 0xffff_ffff & !state::FROZEN;
     match kind {
         BorrowKind::Unique => Some(state::of(state::generation(state))),
@@ -292,12 +307,32 @@ fn end_from(state: u64, kind: BorrowKind) -> Option<u64> {
     }
 }
 
+/// The end of a held entry of this thread, as far as nothing is in the way, by what its slot's state says.
+#[inline(always)]
+fn end_from(tcb: &Tcb, entry: &Entry, slot: &Slot, word: u64, kind: BorrowKind) -> Done {
+    match state_of(slot.state.relaxed(), kind) {
+        Some(state) => end_held(&Own { tcb, entry, slot, word, state }, kind),
+        None => Done::Nothing,
+    }
+}
+
+/// Goes on from there; false if nothing was done.
+#[inline(always)]
+fn end_on(tcb: &Tcb, entry: &Entry, word: u64, done: Done) -> bool {
+    match done {
+        Done::Nothing => return false,
+        Done::All => {}
+        done => end_rest(tcb, entry, word, done),
+    }
+    true
+}
+
 /// The end of a held entry of this thread, as far as nothing is in the way. No mark is raised: until its last store the
 /// entry itself keeps `detach` waiting.
 #[cfg_attr(not(target_family = "wasm"), inline(always))]
 fn end_held(own: &Own<'_>, kind: BorrowKind) -> Done {
     let Own { tcb, entry, slot, word, state } = *own;
-    let Some(here) = tcb.here_still(entry.owner.relaxed()) else { return Done::Nothing };
+    let Some(here) = tcb.here_still(slot.owner.acquire()) else { return Done::Nothing };
     entry.word.set_release(phase::ending(word));
     // The look at the region pairs with `close_when_idle`, `wait_idle` and `count_sole`: they change control, fence, then
     // look at the entries.
@@ -339,16 +374,14 @@ fn end_rest(tcb: &Tcb, entry: &Entry, word: u64, done: Done) {
     let home = tcb.home();
     let token = token_of(tcb, entry, word);
     if done == Done::Nothing {
-        return home.end_owned(token);
+        return home.end_owned_slow(token);
     }
     let _op = home.tcb_for_end();
-    let (owner, handle) = (entry.owner.relaxed(), Handle::from_bits(entry.handle.relaxed()));
+    let (owner, handle) = (tcb.here_last().owner, Handle::from_bits(entry.handle.relaxed()));
     if done == Done::Marked
         && let Some(slot) = home.segment.get::<Slot>(meta::slot(entry.meta.relaxed(), entry.handle.relaxed()))
     {
-        let unique = phase::kind(word) == BorrowKind::Unique as u64;
-        let kind = if unique { BorrowKind::Unique } else { BorrowKind::Shared };
-        home.undo(slot, entry, word, handle.generation(), kind);
+        home.undo(slot, entry, word, handle.generation(), kind_of(word));
     }
     let region = home.segment.get::<RegionRecord>(control::region(owner));
     let control = region.map_or(0, |region| region.control.acquire());

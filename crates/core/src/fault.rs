@@ -26,6 +26,10 @@ pub enum Fault {
     FreeByStore,
     /// A token is claimed by a look and a store, instead of one exchange.
     ClaimByStore,
+    /// Who ends another thread's borrow by token has no barrier passed between saying so and its look at the mark.
+    ClaimFence,
+    /// Who ends another thread's borrow by token does not wait for that thread's mark.
+    ClaimIgnored,
     /// The end of a shared borrow looks at the count and then stores, instead of one exchange.
     EndByStore,
     /// Who joins a shared borrow that is alone has no barrier passed between its change of the region and its look at

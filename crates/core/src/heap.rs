@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::attachment::Attachment;
+use crate::borrow::By;
 use crate::buffer::Buffer;
 use crate::error::Result;
 use crate::handle::{Handle, Token};
@@ -329,12 +330,33 @@ impl Heap {
     }
 
     /// Borrows a buffer for a caller that keeps a token instead of an object (the C ABI).
+    #[inline]
     pub fn borrow_raw(&self, buffer: Handle, kind: BorrowKind) -> Result<RawBorrow> {
         self.attachment.borrow_raw(buffer, kind)
     }
 
+    /// What [`Heap::borrow_raw`] does where nothing is in the way; `None` to call that, with nothing done. For borders whose
+    /// calls cost as much as a borrow.
+    #[inline(always)]
+    pub fn borrow_short(&self, buffer: Handle, kind: BorrowKind) -> Option<RawBorrow> {
+        self.attachment.borrow_short(buffer, kind, By::Token)
+    }
+
+    /// The same for [`Heap::begin_view`].
+    #[inline(always)]
+    pub fn begin_view_short(&self, buffer: Handle, kind: BorrowKind) -> Option<RawBorrow> {
+        self.attachment.borrow_short(buffer, kind, By::View)
+    }
+
+    /// The same for [`Heap::end`]; false to call that.
+    #[inline(always)]
+    pub fn end_short(&self, token: Token) -> bool {
+        self.attachment.end_token_fast(token)
+    }
+
     /// Borrows a buffer for a native view, counted as one (N1), for a binding whose view object keeps a heap of its own:
     /// no share of the attachment comes with it. [`Heap::end`] refuses its token; [`Heap::end_view`] ends it.
+    #[inline]
     pub fn begin_view(&self, buffer: Handle, kind: BorrowKind) -> Result<RawBorrow> {
         self.attachment.borrow_view(buffer, kind)
     }
@@ -344,12 +366,14 @@ impl Heap {
     ///
     /// # Safety
     /// `token` is from `begin_view` of this heap, has not been ended, and nobody uses the bytes of its borrow any more.
+    #[inline]
     pub unsafe fn end_view(&self, token: Token) {
         self.attachment.end_owned(token);
     }
 
     /// Ends the borrow that a token names. `StaleHandle` if it has ended, or is not of this attachment (B7);
     /// `InvalidArgument` for the token of a guard or a lease, which ends its borrow itself.
+    #[inline]
     pub fn end(&self, token: Token) -> Result<()> {
         self.attachment.end_token(token)
     }

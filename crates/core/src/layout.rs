@@ -347,7 +347,9 @@ pub(crate) struct ThreadRecord {
     pub(crate) next: Word,
     _pad: [Word; 3],
     pub(crate) counters: CounterWords,
-    _pad2: [Word; 4],
+    _pad2: [Word; 3],
+    /// 1 once others have ended borrows of this record by token, so that all claim those by exchange.
+    pub(crate) claimed: Word,
     /// Ends of this record's borrows by threads without a record of their own: several threads write here.
     pub(crate) foreign: Word,
 }
@@ -355,14 +357,13 @@ pub(crate) struct ThreadRecord {
 pub(crate) const ENTRIES_PER_PAGE: u32 = 64;
 pub(crate) const SLOTS_PER_BLOCK: u32 = 256;
 
-/// One borrow in the ledger.
-#[repr(C)]
+/// One borrow in the ledger. Its region is that of its slot, which has no other while the borrow lives. Aligned, so that
+/// it lies on one line.
+#[repr(C, align(32))]
 pub(crate) struct Entry {
     /// {generation 40 | record 12 | owned 1, new 1, kind 2 | phase 8}.
     pub(crate) word: Word,
     pub(crate) handle: Word,
-    /// Copy of the slot's owner word.
-    pub(crate) owner: Word,
     /// {slot 32, as it differs from the index of the handle | since 32, a tick}.
     pub(crate) meta: Word,
 }
@@ -547,8 +548,8 @@ mod tests {
             }
             TableState { used, free }
             AttachmentRecord { state, pid, start, namespace, boot, label, _pad }
-            ThreadRecord { owner, thread, pages, contexts, next, _pad, counters, _pad2, foreign }
-            Entry { word, handle, owner, meta }
+            ThreadRecord { owner, thread, pages, contexts, next, _pad, counters, _pad2, claimed, foreign }
+            Entry { word, handle, meta }
             EntryPage { next, record }
             RegionRecord {
                 control, born, limit, _pad0, idle, _pad1, chunks, spare_chunks, blocks, last_block, spare_blocks,

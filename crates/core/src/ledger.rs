@@ -14,6 +14,7 @@ pub(crate) struct Seen {
     pub(crate) index: u32,
     pub(crate) word: u64,
     pub(crate) handle: Handle,
+    /// Of the slot: for a borrow that is held, its region and epoch.
     pub(crate) owner: u64,
     pub(crate) slot: u32,
     pub(crate) since: u32,
@@ -32,15 +33,16 @@ impl Seen {
 }
 
 /// Reads one entry; `None` if it is free or changes too fast to be read, which only a free one does for long.
-pub(crate) fn read(entry: &Entry, index: u32, record: u32, attachment: u16) -> Option<Seen> {
+pub(crate) fn read(segment: &Segment, entry: &Entry, index: u32, record: u32, attachment: u16) -> Option<Seen> {
     for _ in 0..64 {
         let word = entry.word.acquire();
         if phase::of(word) == phase::FREE {
             return None;
         }
-        let (handle, owner, meta) = (entry.handle.acquire(), entry.owner.acquire(), entry.meta.acquire());
+        let (handle, meta) = (entry.handle.acquire(), entry.meta.acquire());
+        let (slot, since) = (meta::slot(meta, handle), meta::since(meta));
+        let owner = segment.get::<Slot>(slot).map_or(0, |slot| slot.owner.acquire());
         if entry.word.acquire() == word {
-            let (slot, since) = (meta::slot(meta, handle), meta::since(meta));
             return Some(Seen {
                 index,
                 word,
@@ -58,7 +60,7 @@ pub(crate) fn read(entry: &Entry, index: u32, record: u32, attachment: u16) -> O
 
 /// Walks all entries in use.
 pub(crate) fn each(segment: &Segment, mut each: impl FnMut(Seen) -> Result<()>) -> Result<()> {
-    each_entry(segment, |at, record, attachment, entry| match read(entry, at, record, attachment) {
+    each_entry(segment, |at, record, attachment, entry| match read(segment, entry, at, record, attachment) {
         Some(seen) => each(seen),
         None => Ok(()),
     })

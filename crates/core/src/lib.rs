@@ -36,6 +36,7 @@ mod check_borrows;
 mod check_lists;
 mod chunks;
 mod context;
+mod current;
 mod directory;
 mod entries;
 mod error;
@@ -76,6 +77,7 @@ mod sole;
 mod sync;
 mod sys;
 mod threads;
+mod tokens;
 
 pub use buffer::{Buffer, Ref, RefMut};
 pub use error::{Error, ErrorCode, Result};

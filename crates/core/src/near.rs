@@ -133,8 +133,8 @@ impl Tcb {
 
     /// The same, where `here` has just found it.
     #[cfg_attr(not(target_family = "wasm"), inline(always))]
-    pub(crate) fn here_last(&self, owner: u64) -> Here<'_> {
-        self.near.here(owner)
+    pub(crate) fn here_last(&self) -> Here<'_> {
+        self.near.here(self.near.owner.get())
     }
 
     /// The same for the region of this handle.

@@ -192,6 +192,17 @@ pub(crate) mod phase {
         free | record | kind << 8 | BEGIN
     }
 
+    /// A held entry's word but for the kind, in this generation, of a thread, with a mark.
+    #[inline]
+    pub(crate) fn held_by(generation: u64, record: u64, mark: u64) -> u64 {
+        generation << 24 | record | mark << 8 | HELD
+    }
+
+    #[inline]
+    pub(crate) fn without_kind(word: u64) -> u64 {
+        word & !(3 << 8)
+    }
+
     /// A thread's record in the word of its entries.
     #[inline]
     pub(crate) fn of_record(record: u32) -> u64 {

@@ -89,19 +89,34 @@ impl Standing {
     const GONE: u32 = 0;
     const HERE: u32 = 1;
     const LEAVING: u32 = 2;
+    /// Beside the two: others end borrows of the block's thread by token.
+    const CLAIMED: u32 = 4;
 
     /// Of a block in this process.
-    pub(crate) fn new() -> Standing {
-        Standing(Own::new(Standing::HERE))
+    pub(crate) fn new(claimed: bool) -> Standing {
+        Standing(Own::new(Standing::HERE | if claimed { Standing::CLAIMED } else { 0 }))
     }
 
     /// Says to the block's thread whether its attachment is being left; looked at between [`Mark::raise`] and the work.
+    /// One thread at a time says that, or `claim`.
     pub(crate) fn leave(&self, leaving: bool) {
-        self.0.store(if leaving { Standing::LEAVING } else { Standing::HERE }, Ordering::Relaxed);
+        let claimed = self.0.load(Ordering::Relaxed) & Standing::CLAIMED;
+        self.0.store(claimed | if leaving { Standing::LEAVING } else { Standing::HERE }, Ordering::Relaxed);
+    }
+
+    /// Says to the block's thread that others end what it began, by token.
+    pub(crate) fn claim(&self) {
+        self.0.store(self.0.load(Ordering::Relaxed) | Standing::CLAIMED, Ordering::Relaxed);
     }
 
     #[inline]
     pub(crate) fn is_here(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & Standing::HERE != 0
+    }
+
+    /// Whether it is here, and nobody else ends by token what its thread began.
+    #[inline]
+    pub(crate) fn is_here_alone(&self) -> bool {
         self.0.load(Ordering::Relaxed) == Standing::HERE
     }
 

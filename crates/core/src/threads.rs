@@ -8,6 +8,7 @@ use std::sync::{PoisonError, Weak};
 
 use crate::attachment::Attachment;
 use crate::context::Cached;
+use crate::current;
 use crate::entries::{EntryStack, FreeEntry};
 use crate::error::{Error, ErrorCode, Result};
 use crate::fault::{Fault, planted};
@@ -29,6 +30,8 @@ pub(crate) struct Tcb {
     standing: Standing,
     /// Up while an operation of the thread is under way, which `detach` waits for.
     under_way: Mark,
+    /// Up while the thread ends a borrow of its own by token without an exchange (`tokens`).
+    claiming: Mark,
     pub(crate) record: u32,
     /// The same in the words of its entries.
     pub(crate) mark: u64,
@@ -61,6 +64,24 @@ impl Tcb {
     pub(crate) fn home(&self) -> &Attachment {
         // SAFETY: an attachment does not move, and drops its blocks when it goes.
         unsafe { &*self.home }
+    }
+}
+
+/// A token of this thread being claimed: its control block, marked until this is dropped.
+pub(crate) struct Claim<'a>(&'a Tcb);
+
+impl<'a> Claim<'a> {
+    /// The block, for as long as the attachment lives.
+    #[inline(always)]
+    pub(crate) fn tcb(&self) -> &'a Tcb {
+        self.0
+    }
+}
+
+impl Drop for Claim<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.0.claiming.lower();
     }
 }
 
@@ -114,14 +135,9 @@ pub(crate) mod record_owner {
 
 #[cfg(not(loom))]
 thread_local! {
-    /// The attachment and block that this thread used last. Never destroyed, so that it works in every destructor.
-    static CURRENT: Cell<(u64, *mut Tcb)> = const { Cell::new((0, ptr::null_mut())) };
     /// All blocks of this thread; given back when it ends.
     static MINE: RefCell<Mine> = const { RefCell::new(Mine(Vec::new())) };
 }
-#[cfg(loom)]
-static CURRENT: crate::model::Local<Cell<(u64, *mut Tcb)>> =
-    crate::model::Local::new(|| Cell::new((0, ptr::null_mut())));
 #[cfg(loom)]
 static MINE: crate::model::Local<RefCell<Mine>> = crate::model::Local::new(|| RefCell::new(Mine(Vec::new())));
 
@@ -129,7 +145,7 @@ struct Mine(Vec<(u64, *mut Tcb, Weak<Attachment>)>);
 
 impl Drop for Mine {
     fn drop(&mut self) {
-        CURRENT.with(|current| current.set((0, ptr::null_mut())));
+        current::set((0, ptr::null_mut()));
         for (_, tcb, attachment) in self.0.drain(..) {
             if let Some(attachment) = attachment.upgrade()
                 && let Some(tcb) = NonNull::new(tcb)
@@ -164,8 +180,9 @@ fn new_block(home: &Attachment, record: u32, own: &ThreadRecord) -> Result<NonNu
     };
     let block = page.ok_or_else(|| Error::new(ErrorCode::Internal))?;
     let tcb = Tcb {
-        standing: Standing::new(),
+        standing: Standing::new(!sync::asymmetric()),
         under_way: Mark::default(),
+        claiming: Mark::default(),
         record,
         mark: phase::of_record(record),
         own,
@@ -194,7 +211,7 @@ impl Attachment {
     /// The block, if it is the one that this thread used last.
     #[inline]
     pub(crate) fn tcb_fast(&self) -> Option<Op<'_>> {
-        let (serial, tcb) = CURRENT.with(Cell::get);
+        let (serial, tcb) = current::get();
         if serial != self.serial {
             return None;
         }
@@ -215,13 +232,55 @@ impl Attachment {
     /// wiped.
     #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn is_current(tcb: &Tcb) -> bool {
-        let (_, current) = CURRENT.with(Cell::get);
-        ptr::eq(current, tcb)
+        ptr::eq(current::block(), tcb)
+    }
+
+    /// The block of this thread, marked as claiming a token, if no other thread ends its borrows by token.
+    #[inline(always)]
+    pub(crate) fn claim(&self) -> Option<Claim<'_>> {
+        let (serial, tcb) = current::get();
+        if serial != self.serial {
+            return None;
+        }
+        // SAFETY: as in `tcb_fast`.
+        let (mark, standing) = unsafe { (&(*tcb).claiming, &(*tcb).standing) };
+        // Pairs with `let_others_claim`.
+        mark.raise();
+        if !standing.is_here_alone() {
+            mark.lower();
+            return None;
+        }
+        // SAFETY: as above, and this is not a forked child.
+        Some(Claim(unsafe { &*tcb }))
+    }
+
+    /// From when this returns on, the thread of this record claims the tokens of its borrows by exchange, as others do.
+    #[cold]
+    pub(crate) fn let_others_claim(&self, record: u32) {
+        let blocks = lock(&self.blocks);
+        let of_record = |address: &usize| {
+            let block = *address as *const Tcb;
+            // SAFETY: blocks of a living attachment live, and that is never changed.
+            unsafe { (*block).record == record }
+        };
+        let Some(address) = blocks.iter().find(|address| of_record(address)) else { return };
+        let block = *address as *const Tcb;
+        // SAFETY: as above; both are atomic.
+        let (standing, claiming) = unsafe { (&(*block).standing, &(*block).claiming) };
+        standing.claim();
+        if !planted(Fault::ClaimFence) {
+            sync::heavy(sync::asymmetric());
+        }
+        // It is a few instructions away from lowering it, and nothing that it does there waits.
+        let mut patience = Patience::long();
+        while !planted(Fault::ClaimIgnored) && claiming.is_up() {
+            patience.wait();
+        }
     }
 
     #[inline]
     pub(crate) fn tcb_for_end_fast(&self) -> Option<Op<'_>> {
-        let (serial, tcb) = CURRENT.with(Cell::get);
+        let (serial, tcb) = current::get();
         // SAFETY: blocks of this attachment live as long as it does; `serial` is never used twice. In a forked child the
         // page reads as zero, and only `standing` is looked at.
         if serial == self.serial && unsafe { is_alive(tcb) } {
@@ -287,7 +346,7 @@ impl Attachment {
                 tcb.as_ptr()
             }
         };
-        CURRENT.with(|current| current.set((self.serial, tcb)));
+        current::set((self.serial, tcb));
         // SAFETY: as in `tcb_for_end_fast`.
         Ok(Op::begin(unsafe { &*tcb }))
     }
@@ -338,6 +397,7 @@ impl Attachment {
         change.set(&record.thread, thread);
         change.set(&record.pages, 0);
         change.set(&record.contexts, 0);
+        change.set(&record.claimed, 0);
         change.commit()?;
         drop(locked);
         let block = new_block(self, index, self.segment.record(index)?)?;

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyAny, PyBytes, PyMemoryView, PyString, PyType};
-use weaveheap_core::{BorrowKind, CopyReason, Error, ErrorCode, Handle, Heap, Token};
+use weaveheap_core::{BorrowKind, CopyReason, Error, ErrorCode, Handle, Heap, RawBorrow, Token};
 
 use crate::border::guard;
-use crate::error::Res;
+use crate::error::{Fault, Res};
 use crate::export::{self, Hold, Shown};
 use crate::window::{Use, Window};
 use crate::{arrow, dlpack};
@@ -66,25 +66,22 @@ impl PyExporter {
     }
 
     /// The bytes for a consumer of the buffer protocol.
-    #[inline]
-    pub fn show(&self, writable: bool) -> Res<Shown> {
+    #[inline(always)]
+    pub fn show(&self, writable: bool) -> Result<Shown, Box<Fault>> {
         match &self.origin {
             Origin::Buffer(heap, handle) => {
-                let borrow = heap.begin_view(*handle, BorrowKind::Shared)?;
+                let borrow = match heap.begin_view_short(*handle, BorrowKind::Shared) {
+                    Some(borrow) => borrow,
+                    None => begin_long(heap, *handle)?,
+                };
                 if writable || borrow.length != self.shape[0].unsigned_abs() {
                     // SAFETY: begun above, and nobody has its bytes.
                     unsafe { heap.end_view(borrow.token) };
-                    return Err(if writable { read_only() } else { other_length(*handle) });
+                    return Err(Box::new(if writable { read_only() } else { other_length(*handle) }));
                 }
                 Ok(Shown { pointer: borrow.pointer, readonly: true, keep: borrow.token.to_bits() as *mut c_void })
             }
-            Origin::View(window) => {
-                let part = window.enter()?;
-                if writable && part.is_readonly() {
-                    return Err(read_only());
-                }
-                Ok(Shown { pointer: part.pointer(), readonly: part.is_readonly(), keep: part.into_raw() })
-            }
+            Origin::View(window) => show_window(window, writable),
         }
     }
 
@@ -223,13 +220,28 @@ impl PyExporter {
 }
 
 #[cold]
-fn read_only() -> crate::error::Fault {
+#[inline(never)]
+fn begin_long(heap: &Heap, handle: Handle) -> Result<RawBorrow, Box<Fault>> {
+    heap.begin_view(handle, BorrowKind::Shared).map_err(|error| Box::new(error.into()))
+}
+
+#[inline(never)]
+fn show_window(window: &Arc<Window>, writable: bool) -> Result<Shown, Box<Fault>> {
+    let part = window.enter().map_err(Box::new)?;
+    if writable && part.is_readonly() {
+        return Err(Box::new(read_only()));
+    }
+    Ok(Shown { pointer: part.pointer(), readonly: part.is_readonly(), keep: part.into_raw() })
+}
+
+#[cold]
+fn read_only() -> Fault {
     let message = "A shared borrow is read-only. Ask for a writable view with `borrow_unique()`.";
     Error::with_message(ErrorCode::Denied, message).into()
 }
 
 #[cold]
-fn other_length(handle: Handle) -> crate::error::Fault {
+fn other_length(handle: Handle) -> Fault {
     Error::with_message(ErrorCode::Corrupt, "The buffer has not the length that it was made with.").about(handle).into()
 }
 

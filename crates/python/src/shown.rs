@@ -48,7 +48,7 @@ unsafe extern "C" fn get(object: *mut ffi::PyObject, view: *mut ffi::Py_buffer, 
             (py, Borrowed::from_ptr(py, object).cast_unchecked::<PyExporter>())
         };
         let exporter = object.get();
-        let shown = exporter.show(flags & ffi::PyBUF_WRITABLE == ffi::PyBUF_WRITABLE).map_err(Box::new)?;
+        let shown = exporter.show(flags & ffi::PyBUF_WRITABLE == ffi::PyBUF_WRITABLE)?;
         let owner = object.to_owned().into_any();
         let _attached = py;
         // SAFETY: the view is Python's; the bytes stay until the release of what `show` gave, and the shape is a field of

@@ -1,6 +1,6 @@
 //! Borrows against each other (B1, B7): a unique one is alone, two ends of one token are one, and counts are exact.
 
-use weaveheap_core::model::{Bound, Fault, breaks, holds, together};
+use weaveheap_core::model::{Bound, Fault, as_thread, breaks, holds, models_marks, together};
 use weaveheap_core::{BorrowKind, ErrorCode, Lease};
 
 use crate::scene::{A, B, Scene, outcome, thread};
@@ -61,16 +61,26 @@ fn shared_and_shared_need_one_exchange_to_end() {
 
 /// One token is ended by two threads; one of them borrows again, so that the ledger entry may have its next life.
 fn two_ends() {
+    two_ends_of(&Scene::new(), true);
+}
+
+/// The same of the thread that began the borrow, which claims without an exchange, and another.
+fn two_ends_by_marks() {
     let scene = Scene::new();
+    scene.prepare(A);
+    scene.prepare(B);
+    models_marks();
+    two_ends_of(&scene, false);
+}
+
+fn two_ends_of(scene: &Scene, again: bool) {
     let buffer = scene.alloc();
     scene.prepare(B);
-    let token = weaveheap_core::model::as_thread(A, || {
-        scene.heap.borrow_raw(buffer, BorrowKind::Shared).expect("nobody else is there").token
-    });
+    let token = as_thread(A, || scene.heap.borrow_raw(buffer, BorrowKind::Shared).expect("nobody else is there").token);
     let (won, wins) = outcome();
     let one = |again: bool| {
         let won = won.clone();
-        thread(&scene, move |scene| {
+        thread(scene, move |scene| {
             match scene.heap.end(token) {
                 Ok(()) => won.add(1),
                 Err(error) => assert_eq!(error.code(), ErrorCode::StaleHandle),
@@ -80,7 +90,7 @@ fn two_ends() {
             }
         })
     };
-    together(&[&scene.heap], [one(true), one(false)]);
+    together(&[&scene.heap], [one(again), one(false)]);
     assert_eq!(wins.get(), 1);
     assert_eq!(scene.check().borrows, 0);
 }
@@ -95,13 +105,27 @@ fn token_is_ended_once_needs_one_exchange() {
     breaks(Fault::ClaimByStore, BOUND, two_ends);
 }
 
+#[test]
+fn token_is_ended_once_without_an_exchange() {
+    holds(BOUND, two_ends_by_marks);
+}
+
+#[test]
+fn token_is_ended_once_needs_a_barrier_on_the_owners_behalf() {
+    breaks(Fault::ClaimFence, BOUND, two_ends_by_marks);
+}
+
+#[test]
+fn token_is_ended_once_needs_a_wait_for_the_owners_mark() {
+    breaks(Fault::ClaimIgnored, BOUND, two_ends_by_marks);
+}
+
 /// A borrow is handed to another thread, which ends it while its owner borrows on.
 fn end_by_another(kind: BorrowKind) {
     let scene = Scene::new();
     let (moved, own) = (scene.alloc(), scene.alloc());
     scene.prepare(B);
-    let lease: Lease =
-        weaveheap_core::model::as_thread(A, || scene.heap.borrow(moved, kind).expect("nobody else is there"));
+    let lease: Lease = as_thread(A, || scene.heap.borrow(moved, kind).expect("nobody else is there"));
     together(
         &[&scene.heap],
         [
