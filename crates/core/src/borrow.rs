@@ -91,13 +91,13 @@ pub(crate) fn exchange(slot: &Slot, state: u64, next: u64) -> std::result::Resul
 
 impl Attachment {
     /// Borrows a buffer for a caller that keeps the token.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn borrow_raw(&self, handle: Handle, kind: BorrowKind) -> Result<RawBorrow> {
         self.borrow(handle, kind, By::Token)
     }
 
     /// The same where nothing is in the way.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn borrow_short(&self, handle: Handle, kind: BorrowKind, by: By) -> Option<RawBorrow> {
         self.begin_fast(handle, kind, by).ok().map(|begun| begun.raw(kind))
     }
@@ -108,7 +108,7 @@ impl Attachment {
     }
 
     /// The same for a native view, counted as one in the same step.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn borrow_view(&self, handle: Handle, kind: BorrowKind) -> Result<RawBorrow> {
         self.borrow(handle, kind, By::View)
     }
@@ -388,7 +388,7 @@ impl Attachment {
     }
 
     /// Ends a borrow that its language ends exactly once. In a forked child nothing is ended (H7).
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn end_owned(&self, token: Token) {
         if !self.end_owned_fast(token) {
             self.end_owned_slow(token);

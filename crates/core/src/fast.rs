@@ -47,7 +47,7 @@ impl Begun<'_> {
     }
 
     /// The borrow for a caller that ends it by its token.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn raw(&self, kind: BorrowKind) -> RawBorrow {
         RawBorrow { token: self.token(), pointer: self.pointer, length: self.length, kind }
     }
@@ -212,7 +212,7 @@ impl Attachment {
 
     /// Ends the borrow of a token that only the thread that began it ends, if that is this one; false to go the long way,
     /// with nothing done.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn end_token_fast(&self, token: Token) -> bool {
         let Some(claim) = self.claim() else { return false };
         let tcb = claim.tcb();
@@ -224,7 +224,7 @@ impl Attachment {
     }
 
     /// Ends an owned borrow of this thread in the entry at hand; false to go the long way, with nothing done.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn end_owned_fast(&self, token: Token) -> bool {
         let Some(op) = self.tcb_for_end_fast() else { return false };
         let tcb = op.tcb();
@@ -282,7 +282,7 @@ impl Attachment {
 }
 
 /// The entry at hand with its word and kind, if this thread holds the borrow of the token in it, marked like this.
-#[inline(always)]
+#[cfg_attr(not(target_family = "wasm"), inline(always))]
 fn at_hand(tcb: &Tcb, token: Token, mark: u64) -> Option<(&Entry, u64, BorrowKind)> {
     let (entry, word) = tcb.free_entries.at_hand();
     let held = phase::held_by(token.generation(), tcb.mark, mark);
@@ -308,7 +308,7 @@ fn state_of(state: u64, kind: BorrowKind) -> Option<u64> {
 }
 
 /// The end of a held entry of this thread, as far as nothing is in the way, by what its slot's state says.
-#[inline(always)]
+#[cfg_attr(not(target_family = "wasm"), inline(always))]
 fn end_from(tcb: &Tcb, entry: &Entry, slot: &Slot, word: u64, kind: BorrowKind) -> Done {
     match state_of(slot.state.relaxed(), kind) {
         Some(state) => end_held(&Own { tcb, entry, slot, word, state }, kind),
@@ -317,7 +317,7 @@ fn end_from(tcb: &Tcb, entry: &Entry, slot: &Slot, word: u64, kind: BorrowKind) 
 }
 
 /// Goes on from there; false if nothing was done.
-#[inline(always)]
+#[cfg_attr(not(target_family = "wasm"), inline(always))]
 fn end_on(tcb: &Tcb, entry: &Entry, word: u64, done: Done) -> bool {
     match done {
         Done::Nothing => return false,

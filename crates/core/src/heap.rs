@@ -337,19 +337,19 @@ impl Heap {
 
     /// What [`Heap::borrow_raw`] does where nothing is in the way; `None` to call that, with nothing done. For borders whose
     /// calls cost as much as a borrow.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub fn borrow_short(&self, buffer: Handle, kind: BorrowKind) -> Option<RawBorrow> {
         self.attachment.borrow_short(buffer, kind, By::Token)
     }
 
     /// The same for [`Heap::begin_view`].
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub fn begin_view_short(&self, buffer: Handle, kind: BorrowKind) -> Option<RawBorrow> {
         self.attachment.borrow_short(buffer, kind, By::View)
     }
 
     /// The same for [`Heap::end`]; false to call that.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub fn end_short(&self, token: Token) -> bool {
         self.attachment.end_token_fast(token)
     }

@@ -72,14 +72,14 @@ pub(crate) struct Claim<'a>(&'a Tcb);
 
 impl<'a> Claim<'a> {
     /// The block, for as long as the attachment lives.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn tcb(&self) -> &'a Tcb {
         self.0
     }
 }
 
 impl Drop for Claim<'_> {
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     fn drop(&mut self) {
         self.0.claiming.lower();
     }
@@ -236,7 +236,7 @@ impl Attachment {
     }
 
     /// The block of this thread, marked as claiming a token, if no other thread ends its borrows by token.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn claim(&self) -> Option<Claim<'_>> {
         let (serial, tcb) = current::get();
         if serial != self.serial {

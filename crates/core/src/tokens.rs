@@ -14,7 +14,7 @@ use crate::threads::{Tcb, record_owner};
 
 impl Attachment {
     /// Ends the borrow of a token.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn end_token(&self, token: Token) -> Result<()> {
         if self.end_token_fast(token) { Ok(()) } else { self.end_token_slow(token) }
     }
