@@ -2,7 +2,7 @@
 
 use std::mem::MaybeUninit;
 
-use weaveheap_core::{BorrowKind, RawBorrow};
+use weaveheap_core::{BorrowKind, Error, ErrorCode, Miss, RawBorrow};
 
 use crate::argument::given;
 use crate::boundary::{self, ErrorOut};
@@ -93,11 +93,15 @@ fn begin<V: From<RawBorrow>>(
     mut view: Option<&mut MaybeUninit<V>>,
     err: ErrorOut<'_>,
 ) -> i32 {
-    if let (Some(heap), Some(view)) = (heap, &mut view)
-        && let Some(borrow) = heap.0.borrow_short(handle(buffer), kind)
-    {
-        view.write(V::from(borrow));
-        return boundary::done(err);
+    if let (Some(heap), Some(view)) = (heap, &mut view) {
+        match heap.0.borrow_short(handle(buffer), kind) {
+            Ok(borrow) => {
+                view.write(V::from(borrow));
+                return boundary::done(err);
+            }
+            Err(Miss::Stale) => return stale(buffer, err),
+            Err(Miss::Slow) => {}
+        }
     }
     begin_long(heap, buffer, kind, view, err)
 }
@@ -117,6 +121,12 @@ fn begin_long<V: From<RawBorrow>>(
         view.write(V::from(heap.borrow_raw(handle(buffer), kind)?));
         Ok(())
     })
+}
+
+#[cold]
+#[inline(never)]
+fn stale(buffer: CHandle, err: ErrorOut<'_>) -> i32 {
+    boundary::code(err, || Err(Error::new(ErrorCode::StaleHandle).about(handle(buffer))))
 }
 
 #[cold]

@@ -96,10 +96,15 @@ impl Attachment {
         self.borrow(handle, kind, By::Token)
     }
 
-    /// The same where nothing is in the way.
+    /// Borrows a buffer on behalf of somebody, where nothing is in the way.
     #[cfg_attr(not(target_family = "wasm"), inline(always))]
-    pub(crate) fn borrow_short(&self, handle: Handle, kind: BorrowKind, by: By) -> Option<RawBorrow> {
-        self.begin_fast(handle, kind, by).ok().map(|begun| begun.raw(kind))
+    pub(crate) fn borrow_short(
+        &self,
+        handle: Handle,
+        kind: BorrowKind,
+        by: By,
+    ) -> std::result::Result<RawBorrow, Miss> {
+        self.begin_fast(handle, kind, by).map(|begun| begun.raw(kind))
     }
 
     /// Borrows a buffer for an object that ends it by `end_owned`: its token ends nothing.
@@ -116,8 +121,8 @@ impl Attachment {
     /// Borrows a buffer on behalf of somebody.
     #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn borrow(&self, handle: Handle, kind: BorrowKind, by: By) -> Result<RawBorrow> {
-        match self.begin_fast(handle, kind, by) {
-            Ok(begun) => Ok(begun.raw(kind)),
+        match self.borrow_short(handle, kind, by) {
+            Ok(borrow) => Ok(borrow),
             Err(Miss::Stale) => Err(Error::new(ErrorCode::StaleHandle).about(handle)),
             Err(Miss::Slow) => self.borrow_long(handle, kind, by),
         }

@@ -88,8 +88,8 @@ enum Done {
 }
 
 /// Why a borrow did not begin the short way.
-pub(crate) enum Miss {
-    /// The handle is stale; that is counted. All but guards go the long way.
+pub enum Miss {
+    /// The handle is stale; that is counted.
     Stale,
     /// Something is in the way, or not at hand: nothing was done.
     Slow,
@@ -109,9 +109,6 @@ impl Attachment {
         };
         if !fits {
             if state::generation(state) == handle.generation() && state & state::FREE == 0 {
-                return Err(Miss::Slow);
-            }
-            if by != By::Guard {
                 return Err(Miss::Slow);
             }
             tcb.own().counters[counter::STALE].count(1);

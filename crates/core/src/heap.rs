@@ -10,6 +10,7 @@ use crate::attachment::Attachment;
 use crate::borrow::By;
 use crate::buffer::Buffer;
 use crate::error::Result;
+use crate::fast::Miss;
 use crate::handle::{Handle, Token};
 use crate::layout::counter;
 use crate::lease::{Lease, RawBorrow};
@@ -335,20 +336,20 @@ impl Heap {
         self.attachment.borrow_raw(buffer, kind)
     }
 
-    /// What [`Heap::borrow_raw`] does where nothing is in the way; `None` to call that, with nothing done. For borders whose
-    /// calls cost as much as a borrow.
+    /// What [`Heap::borrow_raw`] does where nothing is in the way; [`Miss::Slow`] to call that. For borders whose calls cost
+    /// as much as a borrow.
     #[cfg_attr(not(target_family = "wasm"), inline(always))]
-    pub fn borrow_short(&self, buffer: Handle, kind: BorrowKind) -> Option<RawBorrow> {
+    pub fn borrow_short(&self, buffer: Handle, kind: BorrowKind) -> std::result::Result<RawBorrow, Miss> {
         self.attachment.borrow_short(buffer, kind, By::Token)
     }
 
     /// The same for [`Heap::begin_view`].
     #[cfg_attr(not(target_family = "wasm"), inline(always))]
-    pub fn begin_view_short(&self, buffer: Handle, kind: BorrowKind) -> Option<RawBorrow> {
+    pub fn begin_view_short(&self, buffer: Handle, kind: BorrowKind) -> std::result::Result<RawBorrow, Miss> {
         self.attachment.borrow_short(buffer, kind, By::View)
     }
 
-    /// The same for [`Heap::end`]; false to call that.
+    /// What [`Heap::end`] does where nothing is in the way; false to call that.
     #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub fn end_short(&self, token: Token) -> bool {
         self.attachment.end_token_fast(token)

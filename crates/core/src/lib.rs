@@ -81,6 +81,7 @@ mod tokens;
 
 pub use buffer::{Buffer, Ref, RefMut};
 pub use error::{Error, ErrorCode, Result};
+pub use fast::Miss;
 pub use handle::{Handle, HandleKind, Token};
 pub use heap::{Heap, HeapEntry, HeapOptions, Init, RegionOptions};
 pub use inspect::Inspector;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyAny, PyBytes, PyMemoryView, PyString, PyType};
-use weaveheap_core::{BorrowKind, CopyReason, Error, ErrorCode, Handle, Heap, RawBorrow, Token};
+use weaveheap_core::{BorrowKind, CopyReason, Error, ErrorCode, Handle, Heap, Miss, RawBorrow, Token};
 
 use crate::border::guard;
 use crate::error::{Fault, Res};
@@ -71,8 +71,8 @@ impl PyExporter {
         match &self.origin {
             Origin::Buffer(heap, handle) => {
                 let borrow = match heap.begin_view_short(*handle, BorrowKind::Shared) {
-                    Some(borrow) => borrow,
-                    None => begin_long(heap, *handle)?,
+                    Ok(borrow) => borrow,
+                    Err(miss) => begin_long(heap, *handle, miss)?,
                 };
                 if writable || borrow.length != self.shape[0].unsigned_abs() {
                     // SAFETY: begun above, and nobody has its bytes.
@@ -221,8 +221,12 @@ impl PyExporter {
 
 #[cold]
 #[inline(never)]
-fn begin_long(heap: &Heap, handle: Handle) -> Result<RawBorrow, Box<Fault>> {
-    heap.begin_view(handle, BorrowKind::Shared).map_err(|error| Box::new(error.into()))
+fn begin_long(heap: &Heap, handle: Handle, miss: Miss) -> Result<RawBorrow, Box<Fault>> {
+    let begun = match miss {
+        Miss::Stale => Err(Error::new(ErrorCode::StaleHandle).about(handle)),
+        Miss::Slow => heap.begin_view(handle, BorrowKind::Shared),
+    };
+    begun.map_err(|error| Box::new(error.into()))
 }
 
 #[inline(never)]
