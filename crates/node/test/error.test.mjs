@@ -8,7 +8,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
 import * as weaveheap from 'weaveheap';
-import { PACKAGE, refused } from './support.mjs';
+import { PACKAGE, refused, runScript } from './support.mjs';
 
 const require = createRequire(import.meta.url);
 const { native, checkNative } = require('../lib/native.js');
@@ -52,6 +52,26 @@ test('a refusal is an error like any other: class, code, number, one-line messag
   assert.match(error.stack, /error\.test\.mjs/);
   heap.check();
   heap.detach();
+});
+
+test('a refusal is what it is where a program has frozen `Error`', async () => {
+  const script = `
+    import { Heap } from 'weaveheap';
+    Object.freeze(Error);
+    const heap = Heap.private();
+    const region = heap.region();
+    const buffer = region.alloc(8);
+    const view = buffer.borrowShared();
+    try {
+      buffer.borrowUnique();
+    } catch (error) {
+      console.log(error.code, error.holders.length, /^BorrowConflictError: .*shared borrow.*\\n {4}at /.test(error.stack));
+    }
+    view.release();
+    region.close();
+    heap.detach();
+  `;
+  assert.equal((await runScript(script)).output, 'BorrowConflict 1 true\n');
 });
 
 test('holders, message and stack are gathered when they are asked for', () => {

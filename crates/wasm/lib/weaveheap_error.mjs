@@ -10,10 +10,11 @@ class WeaveHeapError extends Error {
   constructor(message, refusal) {
     const limit = Error.stackTraceLimit;
     const isLate = refusal !== undefined && Error.captureStackTrace !== undefined;
-    // The stack of a late error is captured by itself: this one would only be formatted to be replaced.
-    if (isLate) Error.stackTraceLimit = 0;
+    // The stack of a late error is captured by itself: this one would only be formatted to be replaced. Where `Error` is
+    // frozen, it is.
+    if (isLate) Reflect.set(Error, 'stackTraceLimit', 0);
     super(message);
-    if (isLate) Error.stackTraceLimit = limit;
+    if (isLate) Reflect.set(Error, 'stackTraceLimit', limit);
     this.#refusal = refusal;
     if (refusal !== undefined) makeLate(this, () => refusal.message());
   }
