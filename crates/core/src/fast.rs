@@ -5,6 +5,8 @@
 //! What these paths cost is their exchanges and each instruction beside them, stores above all, since nothing overlaps
 //! with an exchange: so little is looked up (`near`, `entries`), and a guard carries what its end needs.
 
+use std::hint::cold_path;
+
 use crate::attachment::Attachment;
 use crate::borrow::{By, exchange};
 use crate::context::{busy, is_long, push_slot};
@@ -114,12 +116,6 @@ impl Attachment {
             tcb.own().counters[counter::STALE].count(1);
             return Err(Miss::Stale);
         }
-        // Before the exchange: pairs with the release of `owner` by an allocation.
-        let owner = slot.owner.acquire();
-        let here = tcb.here_still(owner).ok_or(Miss::Slow)?;
-        if here.region.control.acquire() != here.quiet {
-            return Err(Miss::Slow);
-        }
         let (entry, free) = tcb.free_entries.at_hand();
         if !phase::is_free(free) {
             return Err(Miss::Slow);
@@ -127,16 +123,26 @@ impl Attachment {
         if by.lasts() {
             entry.meta.set_release(meta::new(sys::ticks()));
         }
+        // Early: what is stored last before an exchange delays it most.
+        let word = phase::begun(free, tcb.mark, kind as u64 | by.mark());
+        entry.handle.set_release(handle.to_bits());
+        entry.word.set_release(word);
+        // Before the exchange: pairs with the release of `owner` by an allocation.
+        let owner = slot.owner.acquire();
+        let Some(here) = tcb.here_still(owner).filter(|here| here.region.control.acquire() == here.quiet) else {
+            entry.word.set_release(free);
+            return Err(Miss::Slow);
+        };
         let alone = kind == BorrowKind::Unique || here.quiet & control::COUNTED == 0;
         let next = match kind {
             BorrowKind::Unique => state | tcb.free_entries.unique(),
             BorrowKind::Shared if !alone => state + 1,
             BorrowKind::Shared if state::is_idle(state) => state | tcb.free_entries.sole(),
-            BorrowKind::Shared => return Err(Miss::Slow),
+            BorrowKind::Shared => {
+                entry.word.set_release(free);
+                return Err(Miss::Slow);
+            }
         };
-        let word = phase::begun(free, tcb.mark, kind as u64 | by.mark());
-        entry.handle.set_release(handle.to_bits());
-        entry.word.set_release(word);
         if exchange(slot, state, next).is_err() {
             entry.word.set_release(phase::free(word));
             return Err(Miss::Slow);
@@ -153,13 +159,13 @@ impl Attachment {
             return Err(Miss::Slow);
         }
         // Written before the release of `state` that the exchange acquired.
+        let word = phase::held(word);
+        entry.word.set_release(word);
         let (place, length) = (slot.place.relaxed(), extent::length(slot.length.relaxed()));
         let Some(pointer) = home.segment.bytes(place::offset(place), length) else {
             home.began_in_vain(tcb, true);
             return Err(Miss::Slow);
         };
-        let word = phase::held(word);
-        entry.word.set_release(word);
         let context = here.context;
         context.counters[counter::BEGUN].count(1);
         if by == By::View {
@@ -216,6 +222,10 @@ impl Attachment {
         let Some((entry, word, kind)) = at_hand(tcb, token, 0) else { return false };
         let Some(slot) = tcb.slot_still(meta::slot(entry.meta.relaxed(), entry.handle.relaxed())) else { return false };
         let done = end_from(tcb, entry, slot, word, kind);
+        if !matches!(done, Done::Nothing | Done::All) {
+            // Claimed, also where the end marks no entry.
+            entry.word.set_release(phase::ending(word));
+        }
         drop(claim);
         end_on(tcb, entry, word, done)
     }
@@ -324,25 +334,36 @@ fn end_on(tcb: &Tcb, entry: &Entry, word: u64, done: Done) -> bool {
     true
 }
 
-/// The end of a held entry of this thread, as far as nothing is in the way. No mark is raised: until its last store the
-/// entry itself keeps `detach` waiting.
+/// The end of a held entry of this thread, as far as nothing is in the way. No mark of an operation is raised: until its
+/// last store the entry itself keeps `detach` waiting.
 #[cfg_attr(not(target_family = "wasm"), inline(always))]
 fn end_held(own: &Own<'_>, kind: BorrowKind) -> Done {
     let Own { tcb, entry, slot, word, state } = *own;
     let Some(here) = tcb.here_still(slot.owner.acquire()) else { return Done::Nothing };
-    entry.word.set_release(phase::ending(word));
-    // The look at the region pairs with `close_when_idle`, `wait_idle` and `count_sole`: they change control, fence, then
+    // The looks at the region pair with `close_when_idle`, `wait_idle` and `count_sole`: they change control, fence, then
     // look at the entries.
-    if kind == BorrowKind::Unique || state::is_idle(state) {
-        sync::light(tcb.home().segment.cheap);
+    if kind == BorrowKind::Unique {
+        // Nobody else may change the word of a slot under a borrow that is alone. The entry needs no mark: from here on
+        // no state names it (`ledger`).
+        slot.state.set_release(state);
+        sync::light(tcb.cheap);
+        if control::has_news(here.region.control.acquire()) {
+            cold_path();
+            return Done::State;
+        }
+    } else if state::is_idle(state) {
+        entry.word.set_release(phase::ending(word));
+        sync::light(tcb.cheap);
         let control = here.region.control.acquire();
-        let joined = kind == BorrowKind::Shared && control & control::COUNTED != 0 && !planted(Fault::SoleBlind);
+        let joined = control & control::COUNTED != 0 && !planted(Fault::SoleBlind);
         if joined || control::has_news(control) {
+            cold_path();
             return Done::Marked;
         }
-        // Nobody else may change the word of a slot under a borrow that is alone.
+        // As above.
         slot.state.set_release(state);
     } else {
+        entry.word.set_release(phase::ending(word));
         // It is what it was after the begin, if nobody else borrows: no load before the exchange.
         if slot.state.cas_full_or(Fault::EndByStore, state, state - 1).is_err() {
             return Done::Marked;

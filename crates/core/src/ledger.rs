@@ -13,6 +13,7 @@ use crate::threads::record_owner;
 pub(crate) struct Seen {
     pub(crate) index: u32,
     pub(crate) word: u64,
+    phase: u64,
     pub(crate) handle: Handle,
     /// Of the slot: for a borrow that is held, its region and epoch.
     pub(crate) owner: u64,
@@ -23,8 +24,10 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
+    /// The word's phase; but a unique borrow that is held and that its slot's state does not name is ending, for its end
+    /// begins there.
     pub(crate) fn phase(&self) -> u64 {
-        phase::of(self.word)
+        self.phase
     }
 
     pub(crate) fn is_unique(&self) -> bool {
@@ -41,11 +44,17 @@ pub(crate) fn read(segment: &Segment, entry: &Entry, index: u32, record: u32, at
         }
         let (handle, meta) = (entry.handle.acquire(), entry.meta.acquire());
         let (slot, since) = (meta::slot(meta, handle), meta::since(meta));
-        let owner = segment.get::<Slot>(slot).map_or(0, |slot| slot.owner.acquire());
+        let (owner, state) =
+            segment.get::<Slot>(slot).map_or((0, 0), |slot| (slot.owner.acquire(), slot.state.acquire()));
         if entry.word.acquire() == word {
+            let unique = phase::kind(word) == BorrowKind::Unique as u64;
+            let named = state & (state::UNIQUE | state::COUNT) == state::UNIQUE | u64::from(index)
+                && state::generation(state) == Handle::from_bits(handle).generation();
+            let ends = phase::of(word) == phase::HELD && unique && !named;
             return Some(Seen {
                 index,
                 word,
+                phase: if ends { phase::END } else { phase::of(word) },
                 handle: Handle::from_bits(handle),
                 owner,
                 slot,

@@ -340,7 +340,12 @@ pub(crate) fn light(cheap: bool) {
         return;
     }
     // In a model both halves are fences, which is what the pair of them gives.
-    if cheap && cfg!(not(loom)) { compiler_fence(Ordering::SeqCst) } else { fence(Ordering::SeqCst) }
+    if cheap && cfg!(not(loom)) {
+        compiler_fence(Ordering::SeqCst)
+    } else {
+        std::hint::cold_path();
+        fence(Ordering::SeqCst)
+    }
 }
 
 /// The other half: between a change that all are to see (the region's control word, a detach) and the look at the

@@ -33,6 +33,8 @@ pub(crate) struct Tcb {
     /// Up while the thread ends a borrow of its own by token without an exchange (`tokens`).
     claiming: Mark,
     pub(crate) record: u32,
+    /// Whether its fences are cheap (`sync::light`).
+    pub(crate) cheap: bool,
     /// The same in the words of its entries.
     pub(crate) mark: u64,
     /// The address of the thread's record.
@@ -184,6 +186,7 @@ fn new_block(home: &Attachment, record: u32, own: &ThreadRecord) -> Result<NonNu
         under_way: Mark::default(),
         claiming: Mark::default(),
         record,
+        cheap: home.segment.cheap,
         mark: phase::of_record(record),
         own,
         free_entries: EntryStack::new(),

@@ -288,13 +288,14 @@ fn begin_beside_a_close_that_recounts_needs_to_be_held_while_it_waits() {
     breaks_at_a_death(Fault::UndoInBegin, BOUND, close_and_recover);
 }
 
-/// A process dies in a borrow of a buffer whose region was closed before its first write. One recovers it, while another
-/// allocates the slot in its next region.
+/// A process dies in a borrow of a buffer whose region was closed before its mark. One recovers it, while another allocates
+/// the slot in its next region.
 fn next_life_and_recover(death: u64) -> bool {
     let scene = Scene::of_processes();
     let other = scene.heap.create_region(&RegionOptions::new()).expect("a region");
     scene.prepare(A);
-    let dead = Process::new(&scene, D);
+    // It has used another region, so that it goes the long way: the short one looks at the region after its mark.
+    let dead = Process::new(&Scene { heap: scene.heap.clone(), region: other }, D);
     // Their block is the last that the region takes, and the first that the other one will.
     let (before, buffer) = as_thread(B, || (scene.alloc(), scene.alloc()));
     let alloc = move |scene: &Scene| scene.heap.alloc(other, 64, 64, Init::Uninit).expect("a buffer");
@@ -306,8 +307,10 @@ fn next_life_and_recover(death: u64) -> bool {
         };
         move || as_thread(B, close)
     };
-    let died = dead.die(death, |heap| {
-        model::interrupted(0, closing, || drop(heap.borrow(buffer, BorrowKind::Shared)));
+    // What the short way writes, and takes back.
+    let in_vain = 4;
+    let died = dead.die(in_vain + death, |heap| {
+        model::interrupted(in_vain, closing, || drop(heap.borrow(buffer, BorrowKind::Shared)));
     });
     let allocating = thread(&scene, move |scene| {
         let new = alloc(&scene);
