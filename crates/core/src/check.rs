@@ -52,7 +52,7 @@ pub(crate) fn look(segment: &Segment, looks: &Looks, each: impl Fn()) -> Result<
             Err(error) if error.code() == ErrorCode::Corrupt => error,
             done => return done,
         };
-        let message = error.message().split(" (").next().unwrap_or_default().to_owned();
+        let message = error.own_message().unwrap_or_default().split(" (").next().unwrap_or_default().to_owned();
         alike = if message == last { alike + 1 } else { 1 };
         last = message;
         if alike >= looks.alike {

@@ -110,6 +110,16 @@ impl Error {
         self.0.parts().subject
     }
 
+    /// The message that this error alone has: without it, the code's meaning and remedy say all.
+    pub fn own_message(&self) -> Option<String> {
+        self.0.parts().message.as_ref().map(|message| message.to_string())
+    }
+
+    /// True if borrows were in the way: `holders` says which are now.
+    pub fn has_holders(&self) -> bool {
+        self.0.parts().heap.is_some()
+    }
+
     /// Who holds borrows of the subject now. Empty for errors that are not about borrows, and after the heap is
     /// detached.
     pub fn holders(&self) -> Vec<Holder> {

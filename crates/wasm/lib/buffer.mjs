@@ -105,7 +105,7 @@ export class HeapBuffer {
   /** The state: region, offset, borrows, frozen, poisoned. */
   info() {
     this.#call('buffer_info');
-    return JSON.parse(this.#instance.text());
+    return this.#instance.data().buffer();
   }
 
   /** Takes the right to write from the buffer, for everyone and for good. `BorrowConflict` under a unique borrow. */

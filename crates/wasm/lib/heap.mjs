@@ -166,19 +166,19 @@ export function heapClass(instance) {
     /** The heap as it is now: regions, borrows with their holders, names, counters. Handles are text. */
     stats() {
       instance.check(instance.native.heap_snapshot(this.#number));
-      return JSON.parse(instance.text());
+      return instance.data().snapshot();
     }
 
     /** Who holds borrows of a buffer, or of any buffer of a region. */
     holders(handle) {
       instance.check(instance.native.heap_holders(this.#number, ...wordsOf(handle)));
-      return JSON.parse(instance.text());
+      return instance.data().holders();
     }
 
     /** Walks the whole heap and verifies it; `Corrupt` says what does not hold. */
     check() {
       instance.check(instance.native.heap_check(this.#number));
-      return JSON.parse(instance.text());
+      return instance.data().report();
     }
 
     /** 0: memory does not go back in WebAssembly. What is free is used again. */

@@ -2,7 +2,9 @@
 // refuses every call (F1).
 
 import * as codes from './error_codes.mjs';
+import { TEXTS } from './error_texts.mjs';
 import { bind } from './module.mjs';
+import { Reading, handleText, holderText } from './reading.mjs';
 import { VERSION } from './version.mjs';
 
 const { IncompatibleError, InternalError, InvalidArgumentError, InvalidUtf8Error, UnsupportedError } = codes;
@@ -17,6 +19,8 @@ const INPUT = 1024;
 const PAGE = 65536;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+/** Holders that a message names, at most. */
+const SHOWN = 8;
 /** Errors whose message and holders are asked for late (B6). */
 const LATE = new Set([codes.BorrowConflictError.number, codes.BorrowedError.number]);
 
@@ -25,7 +29,7 @@ const forgotten = new FinalizationRegistry(({ instance, id }) => instance.forget
 
 export class Instance {
   /** The module's functions; none before it is loaded. */
-  native = notLoaded();
+  native = refusing(notLoaded);
   /** What a call has given beside its result, of 32 bits each: `refresh` makes it anew when memory has grown. */
   #words = new Uint32Array(1);
   #buffer;
@@ -42,20 +46,27 @@ export class Instance {
   /** Starts a compiled module, with so many bytes of memory at most. */
   start(module, maximum) {
     const { initSync, initial, ...functions } = bind();
-    let memory;
+    const limits = { initial };
     if (maximum !== undefined) {
       const most = Math.floor(sizeOf(maximum, 'maximum') / PAGE);
       if (most < initial) throw new InvalidArgumentError(`maximum is ${maximum}: the module needs ${initial * PAGE} bytes.`);
-      memory = new WebAssembly.Memory({ initial, maximum: Math.min(most, 65536) });
+      limits.maximum = Math.min(most, 65536);
     }
+    const memory = new WebAssembly.Memory(limits);
     this.#exports = initSync({ module, memory });
     const native = {};
     for (const [name, work] of Object.entries(functions)) native[name] = this.#guarded(work);
-    this.#memory = memory ?? this.#exports.memory;
+    this.#memory = memory;
     this.native = native;
     this.#refresh();
     const abi = native.abi();
     checkVersion(abi, this.text());
+  }
+
+  /** Throws unless it takes calls. */
+  ready() {
+    if (this.#stopped !== undefined) throw stopped(this.#stopped);
+    if (!this.loaded) throw notLoaded();
   }
 
   /** What it exports, for tests. */
@@ -104,20 +115,43 @@ export class Instance {
     if (number !== 0) throw this.error(number);
   }
 
+  /** The data that the last call has given. */
+  data() {
+    return new Reading(this.buffer, this.word(0), this.word(1));
+  }
+
   /** The error of this number that the last call has left. */
   error(number) {
     const Class = CLASSES.get(number) ?? InternalError;
-    if (!LATE.has(number)) {
-      this.native.last_message();
-      return new Class(this.text());
-    }
     const id = this.native.keep();
-    const error = new Class(undefined, {
-      message: () => (this.native.kept_message(id), this.text()),
-      holders: () => (this.native.kept_holders(id), JSON.parse(this.text())),
-    });
+    if (!LATE.has(number)) {
+      const text = this.#message(id, number);
+      this.native.drop_kept(id);
+      return new Class(text);
+    }
+    const error = new Class(undefined, { message: () => this.#message(id, number), holders: () => this.#holders(id) });
     forgotten.register(error, { instance: this, id });
     return error;
+  }
+
+  #holders(id) {
+    this.native.kept_holders(id);
+    return this.data().holders();
+  }
+
+  /** What was wrong, what to do, and who was in the way: as the core says it in all languages. */
+  #message(id, number) {
+    this.native.kept_parts(id);
+    const [own, low, high, flags] = [this.text(), this.word(2), this.word(3), this.word(4)];
+    const [meaning, remedy] = TEXTS.get(number) ?? TEXTS.get(InternalError.number);
+    let text = own || meaning;
+    if (low !== 0 || high !== 0) text = `${handleText(low, high)}: ${text}`;
+    const holders = flags === 0 ? [] : this.#holders(id);
+    const shown = holders.slice(0, SHOWN).map(holderText).join('; ');
+    const more = holders.length > SHOWN ? `; and ${holders.length - SHOWN} more` : '';
+    if (holders.length > 0) text += ` Held: ${shown}${more}.`;
+    else if ((flags & 1) !== 0) text += ' No borrow is live any more: try again.';
+    return own ? text : `${text} ${remedy}`;
   }
 
   /** A kept error that nobody will ask any more. */
@@ -256,7 +290,7 @@ export function timeoutOf(value) {
 }
 
 function notLoaded() {
-  return refusing(() => new UnsupportedError('The module is not loaded yet: `await init()` first.'));
+  return new UnsupportedError('The module is not loaded yet: `await init()` first.');
 }
 
 /** Functions of any name that all refuse. */

@@ -2,7 +2,8 @@
 
 import { InvalidArgumentError, UnsupportedError } from './error_codes.mjs';
 import { heapClass } from './heap.mjs';
-import { Instance, wordsOf } from './instance.mjs';
+import { Instance, checkText, wordsOf } from './instance.mjs';
+import { handleOf, handleText } from './reading.mjs';
 
 /** The instance that `Heap` uses. */
 const usual = new Instance();
@@ -102,13 +103,17 @@ function moduleOf(source) {
 }
 
 function toText(instance, handle) {
-  instance.native.handle_to_text(...wordsOf(handle));
-  return instance.text();
+  instance.ready();
+  return handleText(...wordsOf(handle));
 }
 
 function fromText(instance, text) {
-  instance.check(instance.native.handle_from_text(instance.put(text, 'text')));
-  return instance.bits(0);
+  instance.ready();
+  if (typeof text !== 'string') throw new InvalidArgumentError('text is no string');
+  checkText(text, 'text');
+  const handle = handleOf(text);
+  if (handle !== undefined) return handle;
+  throw new InvalidArgumentError(`"${text}" is no handle: write one as b17:2043 (a buffer) or r3:77 (a region)`);
 }
 
 /** `b17:2043` for a buffer's handle, `r3:77` for a region's, `null` for 0n. */

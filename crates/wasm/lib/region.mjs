@@ -4,6 +4,7 @@ import { HeapBuffer } from './buffer.mjs';
 import { bytesOf } from './bytes_of.mjs';
 import { InvalidArgumentError, TimeoutError } from './error_codes.mjs';
 import { checkText, optionalSize, sizeOf, timeoutOf } from './instance.mjs';
+import { handleText } from './reading.mjs';
 import { dispose } from './scope.mjs';
 import { warn } from './warning.mjs';
 
@@ -13,8 +14,8 @@ const encoder = new TextEncoder();
 const owned = new FinalizationRegistry(({ instance, heap, heapNumber, low, high, name }) => {
   if (instance.stopped || heap.detached || !instance.native.region_collect(heapNumber, low, high)) return;
   instance.changed();
-  instance.native.handle_to_text(low, high);
-  const title = name ? `${instance.text()} (${name})` : instance.text();
+  const handle = handleText(low, high);
+  const title = name ? `${handle} (${name})` : handle;
   warn(
     `Region ${title} of a private heap was collected while it was open, and is closed when idle. Close regions with ` +
       'close(), or with `using`.',
@@ -85,7 +86,7 @@ export class Region {
   /** The state and counters. */
   info() {
     this.#call('region_info');
-    return JSON.parse(this.#instance.text());
+    return this.#instance.data().region();
   }
 
   /** The states of the region's buffers, at most so many. */
@@ -93,7 +94,7 @@ export class Region {
     const instance = this.#instance;
     const most = sizeOf(limit, 'limit');
     instance.check(instance.native.region_buffers(this.#heapNumber, this.#low, this.#high, most));
-    return JSON.parse(instance.text());
+    return instance.data().buffers();
   }
 
   /** Empties the region and keeps it. `Borrowed` while one of its buffers is borrowed. */

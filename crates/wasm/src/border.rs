@@ -1,13 +1,13 @@
-//! The border with JavaScript. A function returns 0, or the number of an error that is kept for `keep` or `last_message`.
-//! What else it gives is in a few words that JavaScript reads where they are; text is in memory, and the words say where.
-//! A number of 64 bits is two words, the low one first.
+//! The border with JavaScript. A function returns 0, or the number of an error, which JavaScript keeps by `keep` and asks for
+//! its message, made of parts (`lib/instance.mjs`). What else a function gives is in a few words that JavaScript reads where
+//! they are; text and data are in memory, and the words say where. A number of 64 bits is two words, the low one first.
 
 use std::cell::{Cell, RefCell};
 
 use wasm_bindgen::prelude::*;
-use weaveheap_core::{Error, ErrorCode, Handle, Holder};
+use weaveheap_core::{Error, ErrorCode, Handle, Holder, Result};
 
-use crate::json;
+use crate::data::Data;
 
 /// The version of this border. JavaScript's layer refuses another one (F5).
 const ABI: u32 = 1;
@@ -19,63 +19,35 @@ pub(crate) const INPUT: usize = 1024;
 thread_local! {
     static OUT: [Cell<u32>; WORDS] = const { [const { Cell::new(0) }; WORDS] };
     static IN: [Cell<u8>; INPUT] = const { [const { Cell::new(0) }; INPUT] };
-    static TEXT: RefCell<String> = const { RefCell::new(String::new()) };
+    static BYTES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     static LAST: RefCell<Option<Refusal>> = const { RefCell::new(None) };
     static KEPT: RefCell<Vec<Option<Refusal>>> = const { RefCell::new(Vec::new()) };
+    /// Who was in the way of what fails now.
+    static IN_THE_WAY: RefCell<Option<Vec<Holder>>> = const { RefCell::new(None) };
 }
 
-/// The result of a function.
-pub(crate) type Outcome<T = ()> = Result<T, Refusal>;
-
 /// Why a function failed, with the holders where they are known already.
-pub(crate) struct Refusal {
+struct Refusal {
     error: Error,
     holders: Option<Vec<Holder>>,
 }
 
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Refusal {
-        Refusal { error, holders: None }
-    }
+/// An error with the holders that were in the way when it happened. It is to be returned.
+pub(crate) fn with_holders(error: Error, holders: Vec<Holder>) -> Error {
+    IN_THE_WAY.set(Some(holders));
+    error
 }
 
-impl Refusal {
-    /// An error with the holders that were in the way when it happened.
-    pub(crate) fn with_holders(error: Error, holders: Vec<Holder>) -> Refusal {
-        Refusal { error, holders: Some(holders) }
-    }
-
-    fn holders(&self) -> Vec<Holder> {
-        self.holders.clone().unwrap_or_else(|| self.error.holders())
-    }
-
-    fn message(&self) -> String {
-        let mut text = self.error.message();
-        if let Some(holders) = self.holders.as_ref().filter(|holders| !holders.is_empty()) {
-            let shown: Vec<String> = holders.iter().take(8).map(Holder::to_string).collect();
-            text.push_str(" Held: ");
-            text.push_str(&shown.join("; "));
-            text.push('.');
-        }
-        text
-    }
-}
-
-/// Runs a function, and turns its outcome into 0 or the number of its error.
-pub(crate) fn status(outcome: Outcome) -> u32 {
+/// Turns the outcome of a function into 0 or the number of its error.
+pub(crate) fn status(outcome: Result<()>) -> u32 {
     match outcome {
         Ok(()) => 0,
-        Err(refusal) => {
-            let number = refusal.error.code().number();
-            LAST.set(Some(refusal));
+        Err(error) => {
+            let number = error.code().number();
+            LAST.set(Some(Refusal { error, holders: IN_THE_WAY.take() }));
             number.unsigned_abs()
         }
     }
-}
-
-/// An error with this message.
-pub(crate) fn refused(code: ErrorCode, message: &'static str) -> Refusal {
-    Error::with_message(code, message).into()
 }
 
 /// Gives a word.
@@ -89,11 +61,18 @@ pub(crate) fn give_bits(position: usize, bits: u64) {
     give(position + 1, (bits >> 32) as u32);
 }
 
-/// Gives text, which stays until the next one.
-pub(crate) fn give_text(text: String) {
-    give(0, text.as_ptr().addr() as u32);
-    give(1, text.len() as u32);
-    TEXT.set(text);
+/// Gives bytes, which stay until the next ones.
+pub(crate) fn give_bytes(bytes: Vec<u8>) {
+    give(0, bytes.as_ptr().addr() as u32);
+    give(1, bytes.len() as u32);
+    BYTES.set(bytes);
+}
+
+/// Gives what is written.
+pub(crate) fn give_data(write: impl FnOnce(&mut Data)) {
+    let mut data = Data::default();
+    write(&mut data);
+    give_bytes(data.into_bytes());
 }
 
 /// The handle whose words these are.
@@ -107,9 +86,9 @@ pub(crate) fn bits(low: u32, high: u32) -> u64 {
 }
 
 /// The text of so many bytes that JavaScript has put into `input`.
-pub(crate) fn text(length: u32) -> Outcome<String> {
+pub(crate) fn text(length: u32) -> Result<String> {
     let bytes = IN.with(|input| input.iter().take(length as usize).map(Cell::get).collect());
-    String::from_utf8(bytes).map_err(|_| refused(ErrorCode::InvalidUtf8, "the text is no UTF-8"))
+    String::from_utf8(bytes).map_err(|_| Error::new(ErrorCode::InvalidUtf8))
 }
 
 /// Where the words are that calls give.
@@ -127,15 +106,8 @@ pub fn input() -> u32 {
 /// The version of the border; the package's version as text.
 #[wasm_bindgen]
 pub fn abi() -> u32 {
-    give_text(env!("CARGO_PKG_VERSION").to_owned());
+    give_bytes(env!("CARGO_PKG_VERSION").into());
     ABI
-}
-
-/// The message of the last error as text. It is forgotten.
-#[wasm_bindgen]
-pub fn last_message() {
-    let last = LAST.take();
-    give_text(last.map_or_else(String::new, |refusal| refusal.message()));
 }
 
 /// Keeps the last error, whose message and holders are asked for later: what it is called.
@@ -154,20 +126,32 @@ pub fn keep() -> u32 {
     })
 }
 
-fn with_kept<T: Default>(id: u32, give: impl FnOnce(&Refusal) -> T) -> T {
-    KEPT.with_borrow(|kept| kept.get(id as usize).and_then(Option::as_ref).map(give)).unwrap_or_default()
+fn with_kept(id: u32, give: impl FnOnce(&Refusal)) {
+    KEPT.with_borrow(|kept| {
+        if let Some(Some(refusal)) = kept.get(id as usize) {
+            give(refusal);
+        }
+    });
 }
 
-/// The message of a kept error as text.
+/// Gives a kept error's own message, which is empty if its code's is to do; the handle that it is about; and whether it asks
+/// for holders (1) or has them (2).
 #[wasm_bindgen]
-pub fn kept_message(id: u32) {
-    give_text(with_kept(id, Refusal::message));
+pub fn kept_parts(id: u32) {
+    with_kept(id, |Refusal { error, holders }| {
+        give_bytes(error.own_message().unwrap_or_default().into_bytes());
+        give_bits(2, error.subject().to_bits());
+        give(4, u32::from(error.has_holders()) | u32::from(holders.is_some()) << 1);
+    });
 }
 
-/// The holders of a kept error as JSON.
+/// Gives the holders of a kept error.
 #[wasm_bindgen]
 pub fn kept_holders(id: u32) {
-    give_text(json::holders(&with_kept(id, Refusal::holders)));
+    with_kept(id, |Refusal { error, holders }| match holders {
+        Some(holders) => give_data(|data| data.holders(holders)),
+        None => give_data(|data| data.holders(&error.holders())),
+    });
 }
 
 /// Forgets a kept error.

@@ -5,9 +5,8 @@ use std::cell::RefCell;
 use wasm_bindgen::prelude::*;
 use weaveheap_core::{BorrowKind, CopyReason, Init, Lease};
 
-use crate::border::{give, give_bits, give_text, handle};
+use crate::border::{give, give_bits, give_data, handle};
 use crate::heap::with;
-use crate::json;
 
 thread_local! {
     /// The borrow of the copy that is being made: there is one at a time.
@@ -27,19 +26,19 @@ pub fn alloc(heap: u32, low: u32, high: u32, length: f64, align: f64, uninitiali
 /// Frees a buffer.
 #[wasm_bindgen]
 pub fn free(heap: u32, low: u32, high: u32) -> u32 {
-    with(heap, |heap| Ok(heap.free(handle(low, high))?))
+    with(heap, |heap| heap.free(handle(low, high)))
 }
 
 /// Takes the right to write.
 #[wasm_bindgen]
 pub fn freeze(heap: u32, low: u32, high: u32) -> u32 {
-    with(heap, |heap| Ok(heap.freeze(handle(low, high))?))
+    with(heap, |heap| heap.freeze(handle(low, high)))
 }
 
 /// Makes a poisoned buffer usable again.
 #[wasm_bindgen]
 pub fn clear_poison(heap: u32, low: u32, high: u32) -> u32 {
-    with(heap, |heap| Ok(heap.clear_poison(handle(low, high))?))
+    with(heap, |heap| heap.clear_poison(handle(low, high)))
 }
 
 /// Checks a handle. Gives the region's, and the length.
@@ -53,11 +52,12 @@ pub fn buffer_at(heap: u32, low: u32, high: u32) -> u32 {
     })
 }
 
-/// Gives the state as JSON.
+/// Gives the state.
 #[wasm_bindgen]
 pub fn buffer_info(heap: u32, low: u32, high: u32) -> u32 {
     with(heap, |heap| {
-        give_text(json::buffer(&heap.buffer_info(handle(low, high))?));
+        let info = heap.buffer_info(handle(low, high))?;
+        give_data(|data| data.buffer(&info));
         Ok(())
     })
 }

@@ -1,43 +1,37 @@
-//! What JavaScript gives the core: a clock, random numbers, and whether this thread may sleep.
+//! What JavaScript gives the core (`lib/embedder.mjs`): a clock, random numbers, and whether this thread may sleep. Numbers
+//! alone go over the border, since all that makes objects of JavaScript's usable here costs as much as the rest.
 
-use js_sys::{Function, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 use weaveheap_core::Hooks;
 
-#[wasm_bindgen]
+#[wasm_bindgen(raw_module = "./embedder.mjs")]
 extern "C" {
-    #[wasm_bindgen(js_namespace = performance, js_name = now)]
+    /// Milliseconds of a clock that all workers share.
     fn milliseconds() -> f64;
-    #[wasm_bindgen(js_namespace = performance, js_name = timeOrigin, thread_local_v2)]
-    static ORIGIN: f64;
-    #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues, catch)]
-    fn random_values(array: &Uint8Array) -> Result<(), JsValue>;
+    /// 32 random bits; negative if there are none to be had.
+    #[wasm_bindgen(js_name = randomBits)]
+    fn random_bits() -> f64;
+    #[wasm_bindgen(js_name = maySleep)]
+    fn sleeps() -> bool;
 }
 
 /// Runs when an instance starts.
 #[wasm_bindgen(start)]
 fn start() {
     // All threads of a module share its memory: the first has set them already.
-    weaveheap_core::set_hooks(Hooks { now: Some(now), random: Some(random), may_sleep: Some(may_sleep) });
+    weaveheap_core::set_hooks(Hooks { now: Some(now), random: Some(random), may_sleep: Some(sleeps) });
 }
 
-/// Nanoseconds. Each worker counts from its own origin, whose moment is known.
 fn now() -> u64 {
-    let origin = ORIGIN.with(|origin| *origin);
-    ((origin + milliseconds()) * 1e6) as u64
+    (milliseconds() * 1e6) as u64
 }
 
 fn random(bytes: &mut [u8]) -> bool {
-    let array = Uint8Array::new_with_length(bytes.len() as u32);
-    let filled = random_values(&array).is_ok();
-    if filled {
-        array.copy_to(bytes);
-    }
-    filled
-}
-
-/// The main thread of a browser, which has the document, must not sleep.
-fn may_sleep() -> bool {
-    let document = Reflect::get(&js_sys::global(), &JsValue::from_str("Document"));
-    !document.is_ok_and(|document| document.is_instance_of::<Function>())
+    bytes.chunks_mut(4).all(|chunk| {
+        let bits = random_bits();
+        for (byte, random) in chunk.iter_mut().zip((bits as u32).to_le_bytes()) {
+            *byte = random;
+        }
+        bits >= 0.0
+    })
 }

@@ -5,10 +5,9 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use wasm_bindgen::prelude::*;
-use weaveheap_core::{Error, ErrorCode, Heap, HeapOptions, Runtime};
+use weaveheap_core::{Error, ErrorCode, Heap, HeapOptions, Result, Runtime};
 
-use crate::border::{Outcome, Refusal, give, give_bits, give_text, handle, refused, status, text};
-use crate::json;
+use crate::border::{give, give_bits, give_bytes, give_data, handle, status, text, with_holders};
 
 thread_local! {
     static HEAPS: RefCell<Vec<Option<Rc<Entry>>>> = const { RefCell::new(Vec::new()) };
@@ -25,16 +24,16 @@ pub(crate) struct Entry {
 }
 
 /// The heap with this number; `NotAttached` if its object has detached.
-pub(crate) fn at(number: u32) -> Outcome<Rc<Entry>> {
+pub(crate) fn at(number: u32) -> Result<Rc<Entry>> {
     HEAPS.with_borrow(|heaps| match heaps.get(number as usize) {
         Some(Some(entry)) => Ok(Rc::clone(entry)),
-        Some(None) => Err(Error::new(ErrorCode::NotAttached).into()),
-        None => Err(refused(ErrorCode::InvalidArgument, "this is no heap")),
+        Some(None) => Err(Error::new(ErrorCode::NotAttached)),
+        None => Err(Error::new(ErrorCode::InvalidArgument)),
     })
 }
 
 /// Does something with the heap with this number.
-pub(crate) fn with(number: u32, work: impl FnOnce(&Heap) -> Outcome) -> u32 {
+pub(crate) fn with(number: u32, work: impl FnOnce(&Heap) -> Result<()>) -> u32 {
     status(at(number).and_then(|entry| work(&entry.heap)))
 }
 
@@ -86,7 +85,7 @@ pub fn heap_by_id(id: u32) -> u32 {
 #[wasm_bindgen]
 pub fn heap_describe(number: u32) -> u32 {
     with(number, |heap| {
-        give_text(heap.id());
+        give_bytes(heap.id().into_bytes());
         give_bits(2, heap.limit());
         give(4, heap.verify().into());
         Ok(())
@@ -107,7 +106,7 @@ pub fn heap_detach(number: u32) -> u32 {
             entry.heap.detach()?;
         } else if entry.views.get() > 0 {
             let holders = entry.heap.snapshot()?.borrows;
-            return Err(Refusal::with_holders(Error::new(ErrorCode::Borrowed), holders));
+            return Err(with_holders(Error::new(ErrorCode::Borrowed), holders));
         }
         drop(entry);
         forget(number);
@@ -126,20 +125,22 @@ pub fn heap_drop(number: u32) {
     }
 }
 
-/// Gives the statistics as JSON.
+/// Gives the statistics.
 #[wasm_bindgen]
 pub fn heap_snapshot(number: u32) -> u32 {
     with(number, |heap| {
-        give_text(json::snapshot(&heap.snapshot()?));
+        let snapshot = heap.snapshot()?;
+        give_data(|data| data.snapshot(&snapshot));
         Ok(())
     })
 }
 
-/// Gives the report of a check as JSON.
+/// Gives the report of a check.
 #[wasm_bindgen]
 pub fn heap_check(number: u32) -> u32 {
     with(number, |heap| {
-        give_text(json::report(&heap.check()?));
+        let report = heap.check()?;
+        give_data(|data| data.report(&report));
         Ok(())
     })
 }
@@ -153,11 +154,12 @@ pub fn heap_trim(number: u32) -> u32 {
     })
 }
 
-/// Gives the holders as JSON.
+/// Gives the holders.
 #[wasm_bindgen]
 pub fn heap_holders(number: u32, low: u32, high: u32) -> u32 {
     with(number, |heap| {
-        give_text(json::holders(&heap.holders(handle(low, high))?));
+        let holders = heap.holders(handle(low, high))?;
+        give_data(|data| data.holders(&holders));
         Ok(())
     })
 }
@@ -165,7 +167,7 @@ pub fn heap_holders(number: u32, low: u32, high: u32) -> u32 {
 /// Puts a handle under a name.
 #[wasm_bindgen]
 pub fn publish(number: u32, name: u32, low: u32, high: u32) -> u32 {
-    with(number, |heap| Ok(heap.publish(&text(name)?, handle(low, high))?))
+    with(number, |heap| heap.publish(&text(name)?, handle(low, high)))
 }
 
 /// Gives the handle under a name.
@@ -180,5 +182,5 @@ pub fn lookup(number: u32, name: u32) -> u32 {
 /// Takes a name out.
 #[wasm_bindgen]
 pub fn unpublish(number: u32, name: u32) -> u32 {
-    with(number, |heap| Ok(heap.unpublish(&text(name)?)?))
+    with(number, |heap| heap.unpublish(&text(name)?))
 }

@@ -6,9 +6,9 @@
 
 mod border;
 mod buffer;
+mod data;
 mod embedder;
-mod handle;
 mod heap;
-mod json;
+
 mod region;
 mod view;

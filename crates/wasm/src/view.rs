@@ -3,7 +3,7 @@
 use wasm_bindgen::prelude::*;
 use weaveheap_core::{BorrowKind, Error, ErrorCode, Token};
 
-use crate::border::{Refusal, bits, give, give_bits, handle, status};
+use crate::border::{bits, give, give_bits, handle, status, with_holders};
 use crate::heap::{at, view_ended};
 
 /// Begins a borrow. Gives the first byte's address, the length, and the token.
@@ -55,7 +55,7 @@ pub fn changed(heap: u32, low: u32, high: u32) -> u32 {
              write.",
         );
         let subject = handle(low, high);
-        Err(Refusal::with_holders(error.about(subject), entry.heap.holders(subject)?))
+        Err(with_holders(error.about(subject), entry.heap.holders(subject)?))
     }))
 }
 

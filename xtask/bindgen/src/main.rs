@@ -48,8 +48,13 @@ fn as_factory(text: &str) -> Result<String> {
     let body = text.split_once(LAST).context("wasm-bindgen's last line is another one")?.0;
     ensure!(!body.contains("import.meta"), "wasm-bindgen names a place of its own");
     let mut names = vec!["initSync"];
-    let mut inside = String::new();
+    let (mut imports, mut inside) = (String::new(), String::new());
     for line in body.lines() {
+        if line.starts_with("import ") {
+            imports.push_str(line);
+            imports.push('\n');
+            continue;
+        }
         let declared = line.strip_prefix("export function ");
         names.extend(declared.and_then(|rest| rest.split_once('(')).map(|(name, _)| name));
         ensure!(declared.is_some() || !line.starts_with("export"), "what is exported here is no function: {line}");
@@ -60,7 +65,7 @@ fn as_factory(text: &str) -> Result<String> {
     let initial: String = memory.chars().take_while(char::is_ascii_digit).collect();
     let names = names.join(", ");
     Ok(format!(
-        "// Written by wasm-bindgen and `xtask/bindgen`. Do not edit.\n\nexport function bind() {{\n{inside}\n\
+        "// Written by wasm-bindgen and `xtask/bindgen`. Do not edit.\n\n{imports}\nexport function bind() {{\n{inside}\n\
          return {{ initial: {initial}, {names} }};\n}}\n"
     ))
 }

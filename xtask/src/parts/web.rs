@@ -13,9 +13,11 @@ const CHROMIUM: Tool = Tool { tests: "tests of the sample page", ..super::wasm_j
 /// The sample's folder.
 const SAMPLE: &str = "samples/web";
 /// What the page is made of beside the modules: where it is, and where it goes in the site.
-const COPIED: [(&str, &str); 3] = [
+const COPIED: [(&str, &str); 4] = [
     ("samples/web/page", ""),
     ("crates/wasm/lib", "weaveheap-wasm/lib"),
+    // The page's own modules ask for it beside themselves.
+    ("crates/wasm/lib/embedder.mjs", "embedder.mjs"),
     ("samples/web/node_modules/apache-arrow/Arrow.es2015.min.js", "arrow.js"),
 ];
 

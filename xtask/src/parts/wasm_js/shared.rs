@@ -20,8 +20,10 @@ pub fn generate(ctx: &Ctx) -> Result<Vec<Generated>> {
     };
     let own = node("index.d.ts")?.replace("./lib/error_codes.js", "./error_codes.js");
     let errors = node("lib/error_codes.d.ts")?.replace("'../index.js'", "'./weaveheap.js'");
+    let list = entries(ctx)?;
     let mut files = vec![
-        Generated::new("crates/wasm/lib/error_codes.mjs", classes(&entries(ctx)?)),
+        Generated::new("crates/wasm/lib/error_codes.mjs", classes(&list)),
+        Generated::new("crates/wasm/lib/error_texts.mjs", texts(&list)?),
         Generated::new(
             "crates/wasm/lib/version.mjs",
             format!(
@@ -74,4 +76,15 @@ fn classes(entries: &[ErrorEntry]) -> String {
         out.push_str(&format!("\n{comment}export {declared}"));
     }
     out
+}
+
+/// What the codes say and what to do about them, which the module leaves to JavaScript.
+fn texts(entries: &[ErrorEntry]) -> Result<String> {
+    let mut out = format!("{NOTE}\n/** What each code says, and what to do about it, by number. */\nexport const TEXTS = new Map([\n");
+    for ErrorEntry { number, meaning, remedy, .. } in entries {
+        let (meaning, remedy) = (serde_json::to_string(meaning)?, serde_json::to_string(remedy)?);
+        out.push_str(&format!("  [{number}, [{meaning}, {remedy}]],\n"));
+    }
+    out.push_str("]);\n");
+    Ok(out)
 }
