@@ -17,10 +17,10 @@ use crate::large::{Freed, NEW_KIND, free_state};
 use crate::layout::*;
 use crate::pages;
 use crate::runtime::CopyReason;
-use crate::segment::corrupt;
 use crate::snapshot::BorrowKind;
 use crate::sync::{self, Patience};
 use crate::threads::Tcb;
+use crate::told::{corrupt, told};
 
 /// Zeroing more than this is done under a unique borrow, so that a closer sees a holder and need not wait.
 const LONG_ZERO: u64 = 64 << 10;
@@ -76,14 +76,18 @@ impl Attachment {
     #[inline(never)]
     fn no_request(&self, length: u64, align: u64) -> Error {
         if !align.is_power_of_two() || align > MAX_ALIGN {
-            return Error::told(
+            return told!(
                 ErrorCode::InvalidArgument,
-                format_args!("the alignment is a power of two from 1 to {MAX_ALIGN}, not {align}"),
+                "the alignment is a power of two from 1 to {}, not {}",
+                MAX_ALIGN,
+                align
             );
         }
-        Error::told(
+        told!(
             ErrorCode::OutOfMemory,
-            format_args!("{length} bytes are more than the heap's limit of {}", self.segment.geometry.size),
+            "{} bytes are more than the heap's limit of {}",
+            length,
+            self.segment.geometry.size
         )
     }
 
@@ -114,7 +118,7 @@ impl Attachment {
                     self.end_new(tcb, entry)?;
                     return Ok(handle);
                 }
-                (Short::Damaged(slot), _) => return Err(corrupt(format_args!("slot {slot} was to be handed out"))),
+                (Short::Damaged(slot), _) => return Err(corrupt!("slot {} was to be handed out", slot)),
             }
             short = match self.alloc_fast(region, request) {
                 Ok(handle) => return Ok(handle),
@@ -148,8 +152,12 @@ impl Attachment {
                 let word = record.control.acquire();
                 if control::status(word) == control::CLOSING {
                     let closer = self.describe(control::attachment(word));
-                    let message = format_args!("the region is being closed by {closer}, which does not go on");
-                    return Err(Error::told(ErrorCode::Borrowed, message).about(handle));
+                    return Err(told!(
+                        ErrorCode::Borrowed,
+                        "the region is being closed by {}, which does not go on",
+                        &closer
+                    )
+                    .about(handle));
                 }
             }
         }
@@ -305,7 +313,7 @@ impl Attachment {
 
     pub(crate) fn zero_at(&self, offset: u64, length: u64) -> Result<()> {
         let Some(bytes) = self.segment.bytes(offset, length) else {
-            return Err(corrupt(format_args!("a buffer at {offset} with {length} bytes")));
+            return Err(corrupt!("a buffer at {} with {} bytes", offset, length));
         };
         #[cfg(loom)]
         crate::model::write(bytes.as_ptr(), length as usize);

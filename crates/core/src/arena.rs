@@ -16,9 +16,9 @@ use crate::journal::Locked;
 use crate::layout::*;
 use crate::ledger;
 use crate::pages;
-use crate::segment::corrupt;
 use crate::sync::{self, Patience};
 use crate::sys::{self, Instant};
+use crate::told::{corrupt, told};
 
 /// The longest sleep of a waiter: then it looks whether what it waits for is held by the dead.
 const NAP: Duration = Duration::from_millis(250);
@@ -58,13 +58,18 @@ impl Attachment {
 
     pub(crate) fn region_create(&self, name: &str, limit: Option<u64>) -> Result<Handle> {
         if name.len() > 64 {
-            let message = format_args!("a region's name has at most 64 bytes, this one has {}", name.len());
-            return Err(Error::told(ErrorCode::InvalidArgument, message));
+            return Err(told!(
+                ErrorCode::InvalidArgument,
+                "a region's name has at most 64 bytes, this one has {}",
+                name.len()
+            ));
         }
         let limit = match limit {
             Some(0) => {
-                let message = "a region's limit is at least 1 byte; leave it out for none";
-                return Err(Error::with_message(ErrorCode::InvalidArgument, message));
+                return Err(told!(
+                    ErrorCode::InvalidArgument,
+                    "a region's limit is at least 1 byte; leave it out for none"
+                ));
             }
             Some(bytes) => bytes.div_ceil(GRANULE),
             None => 0,
@@ -156,10 +161,7 @@ impl Attachment {
         }
         let epoch = control::epoch(record.control.relaxed()) + u64::from(!planted(Fault::EpochKept));
         if epoch >= control::LAST_EPOCH {
-            return Err(Error::with_message(
-                ErrorCode::LimitReached,
-                "the region was reset too often: close it and make another",
-            ));
+            return Err(told!(ErrorCode::LimitReached, "the region was reset too often: close it and make another"));
         }
         let mut change = locked.change();
         change.set(&record.spare_chunks, change.get(&record.chunks));
@@ -492,10 +494,7 @@ pub(crate) fn resume(locked: &Locked<'_>) -> Result<()> {
     }
     match header.reclaiming.acquire() {
         0 => Ok(()),
-        link => reclaim(
-            locked,
-            u32::try_from(link - 1).map_err(|_| corrupt(format_args!("region {link:#x} being closed")))?,
-        ),
+        link => reclaim(locked, u32::try_from(link - 1).map_err(|_| corrupt!("region {:#x} being closed", link))?),
     }
 }
 

@@ -16,10 +16,11 @@ use crate::names;
 use crate::pages;
 use crate::process::{self, PerProcess};
 use crate::runtime::Runtime;
-use crate::segment::{Segment, Source, corrupt};
+use crate::segment::{Segment, Source};
 use crate::snapshot::Holder;
 use crate::sync::{self, Flag, Mutex, Strays, Word};
 use crate::sys::{self, ProcessId};
+use crate::told::{corrupt, told};
 
 /// Attachment records: {sequence 32 | runtime 8 | state 8}.
 const ATTACHED: u64 = 1;
@@ -65,9 +66,11 @@ fn random() -> Result<[u64; 3]> {
 fn sizes(options: &HeapOptions) -> Result<Vec<u64>> {
     match options.limit {
         None => Ok((0..8).map(|halvings| (DEFAULT_SIZE >> halvings).min(ADDRESSABLE)).collect()),
-        Some(limit) if limit == 0 || limit > MAX_SIZE => Err(Error::told(
+        Some(limit) if limit == 0 || limit > MAX_SIZE => Err(told!(
             ErrorCode::InvalidArgument,
-            format_args!("a heap's limit is between 1 byte and {MAX_SIZE} bytes, not {limit}"),
+            "a heap's limit is between 1 byte and {} bytes, not {}",
+            MAX_SIZE,
+            limit
         )),
         Some(limit) => Ok(vec![limit.next_multiple_of(GRANULE).max(MIN_SIZE)]),
     }
@@ -205,7 +208,7 @@ impl Attachment {
         if identity.flags & FLAG_SHARED == 0 || segment.header().ready.acquire() != 1 {
             // SAFETY: nobody has seen the mapping.
             unsafe { segment.unmap() };
-            return Err(corrupt(format_args!("{} was never finished as a shared heap", path.display())));
+            return Err(corrupt!("{} was never finished as a shared heap", &path.display().to_string()));
         }
         let attachment = Attachment::join(segment, options, Some(path))?;
         crate::arena::finish_all_draining(&attachment)?;
@@ -217,7 +220,7 @@ impl Attachment {
     pub(crate) unsafe fn at_base(options: HeapOptions, base: *mut u8) -> Result<Arc<Attachment>> {
         let base = NonNull::new(base)
             .filter(|base| base.as_ptr().addr().is_multiple_of(4096))
-            .ok_or_else(|| Error::with_message(ErrorCode::InvalidArgument, "the base is null or not that of a heap"))?;
+            .ok_or_else(|| told!(ErrorCode::InvalidArgument, "the base is null or not that of a heap"))?;
         // SAFETY: the caller promises a mapped heap there.
         let identity = unsafe { Segment::identity_at(base)? };
         if identity.flags & FLAG_SHARED != 0 {
@@ -227,8 +230,10 @@ impl Attachment {
             return Attachment::open_file(options, file, path);
         }
         if identity.flags & FLAG_LIGHT != 0 && !sync::asymmetric() {
-            let what = "the heap was made with membarrier, which the system refuses now";
-            return Err(Error::with_message(ErrorCode::Unsupported, what));
+            return Err(told!(
+                ErrorCode::Unsupported,
+                "the heap was made with membarrier, which the system refuses now"
+            ));
         }
         // SAFETY: the heap is private, so its mapping ends with the last attachment, which the count below decides.
         let segment = unsafe { Segment::over(base, identity, None, Source::Private) };
@@ -237,7 +242,7 @@ impl Attachment {
     }
 
     pub(crate) fn by_id(id: &str) -> Result<Arc<Attachment>> {
-        let absent = || Error::told(ErrorCode::NotFound, format_args!("this process has no heap with the id {id:?}"));
+        let absent = || told!(ErrorCode::NotFound, "this process has no heap with the id {:?}", id);
         let key = u128::from_str_radix(id, 16).ok().filter(|_| id.len() == 32).ok_or_else(absent)?;
         let found = REGISTRY.lock().iter().find(|(id, _)| *id == key).and_then(|(_, known)| known.upgrade());
         found.filter(|attachment| !attachment.is_detached()).ok_or_else(absent)
@@ -286,12 +291,7 @@ impl Attachment {
 
     /// Finds a free index, by the system's word for shared heaps, and writes the record.
     fn enter(&mut self, options: &HeapOptions) -> Result<()> {
-        let full = || {
-            Error::with_message(
-                ErrorCode::LimitReached,
-                "the heap has 1024 attachments, which is the most: detach some",
-            )
-        };
+        let full = || told!(ErrorCode::LimitReached, "the heap has 1024 attachments, which is the most: detach some");
         let capacity = self.segment.capacity(Table::Attachments) as u16;
         let mut taken = None;
         if self.segment.source() == Source::Shared {
@@ -394,13 +394,13 @@ impl Attachment {
 
     pub(crate) fn check_attached(&self) -> Result<()> {
         if self.is_child() {
-            return Err(Error::with_message(
+            return Err(told!(
                 ErrorCode::NotAttached,
-                "this process was forked from the one that attached: open the heap again here",
+                "this process was forked from the one that attached: open the heap again here"
             ));
         }
         if self.detached() {
-            return Err(Error::with_message(ErrorCode::NotAttached, "the heap was detached: open it again"));
+            return Err(told!(ErrorCode::NotAttached, "the heap was detached: open it again"));
         }
         Ok(())
     }
@@ -408,7 +408,7 @@ impl Attachment {
     pub(crate) fn detach(&self) -> Result<()> {
         self.check_attached()?;
         if self.say_leaving(true) {
-            return Err(Error::with_message(ErrorCode::NotAttached, "the heap was detached by another thread"));
+            return Err(told!(ErrorCode::NotAttached, "the heap was detached by another thread"));
         }
         let quiet = self.await_quiet();
         if self.holds_borrows() {

@@ -14,11 +14,11 @@ use crate::handle::{Handle, HandleKind, Token};
 use crate::journal::Locked;
 use crate::layout::*;
 use crate::lease::RawBorrow;
-use crate::segment::corrupt;
 use crate::snapshot::BorrowKind;
 use crate::sync::{self, Patience};
 use crate::sys;
 use crate::threads::Tcb;
+use crate::told::{corrupt, told};
 
 /// Why a begin was refused; made into an error with its message off the fast path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,8 +157,7 @@ impl Attachment {
             Refusal::Stale => self.stale(tcb, handle),
             Refusal::Poisoned => Error::new(ErrorCode::Poisoned).about(handle),
             Refusal::Frozen => {
-                Error::with_message(ErrorCode::Denied, "the buffer is frozen: nobody may write to it any more")
-                    .about(handle)
+                told!(ErrorCode::Denied, "the buffer is frozen: nobody may write to it any more").about(handle)
             }
             Refusal::Conflict => self.conflict(tcb, ErrorCode::BorrowConflict, handle),
         }
@@ -273,7 +272,7 @@ impl Attachment {
             let token = Token::new(index, phase::generation(word));
             let Some(pointer) = self.segment.bytes(place::offset(place), length) else {
                 self.misplaced(tcb, index, entry, word);
-                return Err(corrupt(format_args!("{handle} is at {} with {length} bytes", place::offset(place))));
+                return Err(corrupt!("{} is at {} with {} bytes", handle, place::offset(place), length));
             };
             let context = match self.context(tcb, owner) {
                 Some(context) => Some(context),

@@ -11,6 +11,7 @@ use crate::fast::{Begun, Miss, Own};
 use crate::handle::{Handle, Token};
 use crate::heap::Heap;
 use crate::snapshot::{BorrowKind, BufferInfo};
+use crate::told::told;
 
 /// A buffer. The object is a reference: dropping it frees nothing.
 #[derive(Debug)]
@@ -144,10 +145,7 @@ impl Ref<'_> {
     /// The bytes as text; `InvalidUtf8` if they are none.
     pub fn as_str(&self) -> Result<&str> {
         std::str::from_utf8(self).map_err(|error| {
-            Error::told(
-                ErrorCode::InvalidUtf8,
-                format_args!("the bytes are UTF-8 only up to offset {}", error.valid_up_to()),
-            )
+            told!(ErrorCode::InvalidUtf8, "the bytes are UTF-8 only up to offset {}", error.valid_up_to())
         })
     }
 }

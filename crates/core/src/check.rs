@@ -6,14 +6,15 @@ use std::time::Duration;
 use crate::attachment::Attachment;
 use crate::check_borrows::Reading;
 use crate::check_lists;
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::{ErrorCode, Result};
 use crate::growth;
 use crate::layout::*;
 use crate::pages;
-use crate::segment::{Segment, corrupt};
+use crate::segment::Segment;
 use crate::snapshot::CheckReport;
 use crate::sys;
 use crate::threads::record_owner;
+use crate::told::{corrupt, told};
 
 /// How often one contradiction must be seen, one look after the other, to be called damage, and how often a heap is
 /// looked at in all. Who looks under the lock meets passing ones hardly ever; who looks without it, often.
@@ -46,13 +47,16 @@ impl Attachment {
 /// Looks until the heap is sound or one contradiction stays, which is `Corrupt`; `Timeout` if it is another one each time.
 /// What a message has in parentheses may differ.
 pub(crate) fn look(segment: &Segment, looks: &Looks, each: impl Fn()) -> Result<CheckReport> {
+    if sys::ALONE {
+        return walk(segment);
+    }
     let (mut last, mut alike) = (String::new(), 0);
     for _ in 0..looks.in_all {
         let error = match walk(segment) {
             Err(error) if error.code() == ErrorCode::Corrupt => error,
             done => return done,
         };
-        let message = error.own_message().unwrap_or_default().split(" (").next().unwrap_or_default().to_owned();
+        let message = error.claim();
         alike = if message == last { alike + 1 } else { 1 };
         last = message;
         if alike >= looks.alike {
@@ -61,7 +65,7 @@ pub(crate) fn look(segment: &Segment, looks: &Looks, each: impl Fn()) -> Result<
         each();
         sys::pause(looks.pause);
     }
-    Err(Error::told(ErrorCode::Timeout, format_args!("the heap changes too fast to be looked at; last: {last}")))
+    Err(told!(ErrorCode::Timeout, "the heap changes too fast to be looked at; last: {}", &last))
 }
 
 /// Who has a granule.
@@ -75,17 +79,29 @@ enum Use {
     Others,
 }
 
+impl Use {
+    fn name(self) -> &'static str {
+        match self {
+            Use::Nobody => "nobody",
+            Use::Fixed => "the fixed parts",
+            Use::Extent(table) => table.noun(),
+            Use::Chunk(_) => "a region",
+            Use::Others => "others",
+        }
+    }
+}
+
 /// Walks the heap once, and gives the first contradiction in it.
 fn walk(segment: &Segment) -> Result<CheckReport> {
     let header = segment.header();
     let mut report = CheckReport::default();
     if header.journal_len.acquire() != 0 || header.reclaiming.acquire() != 0 {
-        return Err(corrupt(format_args!("a change is under way though the lock was free")));
+        return Err(corrupt!("a change is under way though the lock was free"));
     }
     let granules = growth::reach(segment) as usize;
     let mut uses = Vec::new();
     if uses.try_reserve_exact(granules).is_err() {
-        return Err(Error::with_message(ErrorCode::OutOfMemory, "there is no memory to note who has each granule"));
+        return Err(told!(ErrorCode::OutOfMemory, "there is no memory to note who has each granule"));
     }
     uses.resize(granules, Use::Nobody);
     uses[..segment.geometry.fixed_granules as usize].fill(Use::Fixed);
@@ -150,8 +166,8 @@ impl Once {
                 *seen = true;
                 Ok(())
             }
-            Some(_) => Err(corrupt(format_args!("{what} {index} is on two lists"))),
-            None => Err(corrupt(format_args!("{what} {index} is on a list and was never used"))),
+            Some(_) => Err(corrupt!("{} {} is on two lists", what, index)),
+            None => Err(corrupt!("{} {} is on a list and was never used", what, index)),
         }
     }
 }
@@ -162,8 +178,8 @@ fn claim(uses: &mut [Use], granule: u64, by: Use) -> Result<()> {
             *place = by;
             Ok(())
         }
-        Some(other) => Err(corrupt(format_args!("granule {granule} is used by {other:?} and {by:?}"))),
-        None => Err(corrupt(format_args!("{by:?} uses granule {granule}, beyond the segment"))),
+        Some(other) => Err(corrupt!("granule {} is used by {} and {}", granule, other.name(), by.name())),
+        None => Err(corrupt!("granule {}, of {}, is beyond the segment", granule, by.name())),
     }
 }
 
@@ -171,7 +187,7 @@ fn check_table(segment: &Segment, table: Table, uses: &mut [Use]) -> Result<()> 
     let (extents, capacity) = (segment.geometry.tables[table as usize].extent_count(), segment.capacity(table));
     let used = segment.header().tables[table as usize].used.acquire();
     if used > u64::from(capacity) {
-        return Err(corrupt(format_args!("table {table:?} has {used} records of {capacity}")));
+        return Err(corrupt!("the table for {} has {} records of {}", table.noun(), used, capacity));
     }
     for extent in 0..extents {
         if let Some(granule) = segment.extent_granule(table, extent) {
@@ -187,23 +203,21 @@ fn check_granules(segment: &Segment, uses: &[Use]) -> Result<()> {
         let bit =
             segment.bit_word(segment.geometry.used_bits, granule as u64 / 64).acquire() >> (granule % 64) & 1 != 0;
         if bit != (*by != Use::Nobody) {
-            return Err(corrupt(format_args!(
-                "granule {granule} is marked {} and used by {by:?}",
-                if bit { "taken" } else { "free" }
-            )));
+            return Err(corrupt!(
+                "granule {} is marked {} and used by {}",
+                granule,
+                if bit { "taken" } else { "free" },
+                by.name()
+            ));
         }
         count += u64::from(bit && *by != Use::Others);
     }
     let (reach, all) = (uses.len() as u64, segment.geometry.granules);
     if pages::any_bit(segment, segment.geometry.used_bits, reach, all - reach) {
-        return Err(corrupt(format_args!("a granule from {reach} on is marked taken, and its memory is not there")));
+        return Err(corrupt!("a granule from {} on is marked taken, and its memory is not there", reach));
     }
     let counted = segment.header().granules.acquire();
-    if counted != count {
-        Err(corrupt(format_args!("{count} granules are taken, the header says {counted}")))
-    } else {
-        Ok(())
-    }
+    if counted != count { Err(corrupt!("{} granules are taken, the header says {}", count, counted)) } else { Ok(()) }
 }
 
 fn check_region(
@@ -219,7 +233,7 @@ fn check_region(
         let at = at?;
         let chunk = segment.record::<Chunk>(at)?;
         if chunk.region.acquire() as u32 != index + 1 || chunk.previous.acquire() != previous {
-            return Err(corrupt(format_args!("chunk {at} of region {index} is linked wrongly")));
+            return Err(corrupt!("chunk {} of region {} is linked wrongly", at, index));
         }
         previous = u64::from(at) + 1;
         let run = chunk.run.acquire();
@@ -231,7 +245,7 @@ fn check_region(
     }
     if granules != record.granules.acquire() {
         let said = record.granules.acquire();
-        return Err(corrupt(format_args!("region {index} has chunks of {granules} granules, its record says {said}")));
+        return Err(corrupt!("region {} has chunks of {} granules, its record says {}", index, granules, said));
     }
     let mut last = 0;
     for block in segment.links(&record.blocks, |b: &Block| &b.next) {
@@ -240,13 +254,13 @@ fn check_region(
         blocks.note(block)?;
     }
     if last != record.last_block.acquire() {
-        return Err(corrupt(format_args!("region {index} names another last block than its list has")));
+        return Err(corrupt!("region {} names another last block than its list has", index));
     }
     for at in segment.links(&record.contexts, |c: &Context| &c.next) {
         let at = at?;
         let context = segment.record::<Context>(at)?;
         if control::region(context.owner.acquire()) != index {
-            return Err(corrupt(format_args!("context {at} is on the list of region {index} and not of it")));
+            return Err(corrupt!("context {} is on the list of region {} and not of it", at, index));
         }
         contexts.note(at)?;
     }
@@ -264,7 +278,7 @@ fn check_pages(segment: &Segment) -> Result<()> {
         for page in segment.links(&record.pages, |p: &EntryPage| &p.next) {
             let page = page?;
             if segment.record::<EntryPage>(page)?.record.acquire() != u64::from(index) + 1 {
-                return Err(corrupt(format_args!("page {page} of the ledger is not thread record {index}'s")));
+                return Err(corrupt!("page {} of the ledger is not thread record {}'s", page, index));
             }
             pages.note(page)?;
         }
@@ -321,11 +335,11 @@ fn see_slot(segment: &Segment, uses: &[Use], index: u32, slot: &Slot) -> Result<
             return Ok(Some(None));
         }
         if segment.bytes(offset, length).is_none() {
-            return Err(corrupt(format_args!("slot {index} is at {offset} with {length} bytes")));
+            return Err(corrupt!("slot {} is at {} with {} bytes", index, offset, length));
         }
         let last = offset + length.max(1) - 1;
         if (offset / GRANULE..=last / GRANULE).any(|granule| uses.get(granule as usize) != Some(&Use::Chunk(region))) {
-            return Err(corrupt(format_args!("slot {index} has bytes at {offset} that are not its region's")));
+            return Err(corrupt!("slot {} has bytes at {} that are not its region's", index, offset));
         }
         return Ok(Some(Some(LiveSlot { index, state, offset, length })));
     }
@@ -338,7 +352,7 @@ fn check_overlaps(live: &[LiveSlot]) -> Result<()> {
     for pair in spans.windows(2) {
         let ((offset, length, a), (next, _, b)) = (pair[0], pair[1]);
         if offset + length.max(1) > next {
-            return Err(corrupt(format_args!("slots {a} and {b} overlap at {next}")));
+            return Err(corrupt!("slots {} and {} overlap at {}", a, b, next));
         }
     }
     Ok(())

@@ -8,7 +8,8 @@
 use crate::error::Result;
 use crate::layout::*;
 use crate::ledger::{self, Seen};
-use crate::segment::{Segment, corrupt};
+use crate::segment::Segment;
+use crate::told::corrupt;
 
 /// One reading of the ledger: each entry and its word in the phase that it is in, and what it is about unless it is free.
 /// By index.
@@ -79,9 +80,7 @@ impl Borrows {
                 moving += u64::from(of_this_life && !seen.is_unique());
             } else if !of_this_life {
                 let generation = seen.handle.generation();
-                return Err(corrupt(format_args!(
-                    "slot {slot} is borrowed in generation {generation}, which it has not"
-                )));
+                return Err(corrupt!("slot {} is borrowed in generation {}, which it has not", slot, generation));
             } else if seen.is_unique() {
                 unique = Some(seen.index);
             } else {
@@ -99,9 +98,13 @@ impl Borrows {
         if agree {
             return Ok(());
         }
-        Err(corrupt(format_args!(
-            "the borrows of slot {slot} are not those of its state (state {state:#x}, {shared} shared, unique {unique:?})"
-        )))
+        Err(corrupt!(
+            "the borrows of slot {} are not those of its state (state {:#x}, {} shared, unique {})",
+            slot,
+            state,
+            shared,
+            unique.map_or(0, |entry| entry + 1)
+        ))
     }
 
     /// Checks the entries that are about slots which did not live between the readings.
@@ -109,10 +112,10 @@ impl Borrows {
         for seen in self.seen.iter().filter(|seen| seen.phase() == phase::HELD) {
             let Seen { index, slot, handle, .. } = *seen;
             if slot != handle.index() || segment.get::<Slot>(slot).is_none() {
-                return Err(corrupt(format_args!("ledger entry {index} is about slot {slot} and {handle}")));
+                return Err(corrupt!("ledger entry {} is about slot {} and {}", index, slot, handle));
             }
             if !lived(slot) {
-                return Err(corrupt(format_args!("slot {slot} is free and borrowed")));
+                return Err(corrupt!("slot {} is free and borrowed", slot));
             }
         }
         Ok(())

@@ -3,8 +3,9 @@
 
 use crate::error::Result;
 use crate::layout::*;
-use crate::segment::{Segment, corrupt};
+use crate::segment::Segment;
 use crate::sync;
+use crate::told::corrupt;
 
 /// How often a region in which threads allocate is looked at before it is left out.
 const TRIES: u32 = 16;
@@ -21,6 +22,18 @@ enum Is {
     Listed,
     /// In the block that a thread takes its next ones from.
     Ahead,
+}
+
+impl Is {
+    fn name(self) -> &'static str {
+        match self {
+            Is::Unknown => "unknown",
+            Is::Live => "live",
+            Is::Retired => "retired",
+            Is::Listed => "on a list",
+            Is::Ahead => "yet to be taken",
+        }
+    }
 }
 
 /// Slots of an open region that no buffer has and nobody will be given. 0 if threads allocated in it all the time.
@@ -77,8 +90,8 @@ impl Slots<'_> {
                 *found = is;
                 Ok(())
             }
-            Some(found) => Err(corrupt(format_args!("slot {slot} is {is:?} and {found:?} at once"))),
-            None => Err(corrupt(format_args!("slot {slot} is {is:?} in a region whose blocks have no such slot"))),
+            Some(found) => Err(corrupt!("slot {} is {} and {} at once", slot, is.name(), found.name())),
+            None => Err(corrupt!("slot {} is {} in a region whose blocks have no such slot", slot, is.name())),
         }
     }
 
@@ -88,9 +101,7 @@ impl Slots<'_> {
             self.note(index, Is::Listed)?;
             let free = slot.state.acquire() & state::FREE != 0 && slot.owner.acquire() == self.owner;
             if !free || place::class(slot.place.acquire()) != class {
-                return Err(corrupt(format_args!(
-                    "slot {index} is on the list of free ones of class {class} and is none"
-                )));
+                return Err(corrupt!("slot {} is on the list of free ones of class {} and is none", index, class));
             }
             link = slot.length.acquire() & 0xffff_ffff;
         }

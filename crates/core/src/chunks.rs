@@ -1,11 +1,12 @@
 //! What a region takes from the heap: chunks of bytes and blocks of slots, new ones or those that a reset has left
 //! spare, and the way back (R1, R6). All of it as parts of changes, under the lock.
 
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::{ErrorCode, Result};
 use crate::journal::{Change, Locked};
 use crate::layout::*;
 use crate::pages::{self, Run};
-use crate::segment::{Segment, Source, corrupt};
+use crate::segment::{Segment, Source};
+use crate::told::{corrupt, told};
 
 /// Gives a context a block of slots: one left by a reset, a free one of the heap, or a new one.
 pub(crate) fn take_block(locked: &Locked<'_>, region: &RegionRecord, context: &Context) -> Result<()> {
@@ -96,13 +97,13 @@ fn take_spare_where(
             || run.first < segment.geometry.fixed_granules
             || run.first + run.count > segment.geometry.granules
         {
-            return Err(corrupt(format_args!("chunk {index} is of granules {} and {} more", run.first, run.count)));
+            return Err(corrupt!("chunk {} is of granules {} and {} more", index, run.first, run.count));
         }
         change.set(&chunk.region, change.get(&chunk.region) & 0xffff_ffff);
         run.needs_commit = segment.source() == Source::Shared && !pages::all_bits(segment, run.first, run.count);
         return Ok(Some((run, index)));
     }
-    Err(corrupt(format_args!("a region's chunks have a loop")))
+    Err(corrupt!("a region's chunks have a loop"))
 }
 
 /// A new chunk for a region, of `wanted` granules if there is room and at least `need`. Pages are not yet allocated.
@@ -118,14 +119,12 @@ pub(crate) fn new_chunk(
     let (limit, reserved) = (region.limit.relaxed(), change.get(&region.granules));
     let room = if limit == 0 { u64::MAX } else { limit.saturating_sub(reserved) };
     if need > room {
-        return Err(Error::told(
+        return Err(told!(
             ErrorCode::LimitReached,
-            format_args!(
-                "the region holds {} of its limit of {} bytes, and {} more are needed: free buffers, or make it with a larger limit",
-                reserved.saturating_mul(GRANULE),
-                limit.saturating_mul(GRANULE),
-                need.saturating_mul(GRANULE)
-            ),
+            "the region holds {} of its limit of {} bytes, and {} more are needed: free buffers, or make it with a larger limit",
+            reserved.saturating_mul(GRANULE),
+            limit.saturating_mul(GRANULE),
+            need.saturating_mul(GRANULE)
         ));
     }
     // The record before the run: its extent may be a change of its own, which takes a granule.
@@ -187,7 +186,7 @@ pub(crate) fn release_chunk(
 ) -> Result<()> {
     let chunk = segment.record::<Chunk>(index)?;
     if change.get(&chunk.region) as u32 != region_index + 1 {
-        return Err(corrupt(format_args!("chunk {index} is not of region {region_index}, which gives it back")));
+        return Err(corrupt!("chunk {} is not of region {}, which gives it back", index, region_index));
     }
     let run = chunk_run(change, chunk);
     if change.get(&region.spare_chunks) == u64::from(index) + 1 {
@@ -215,7 +214,7 @@ pub(crate) fn release_chunks(locked: &Locked<'_>, region: &RegionRecord, region_
         && let Some((index, chunk)) = segment.linked::<Chunk>(link)?
     {
         if chunk.region.acquire() as u32 != region_index + 1 || link == first && last.is_some() {
-            return Err(corrupt(format_args!("chunk {index} is not of region {region_index}, which gives it back")));
+            return Err(corrupt!("chunk {} is not of region {}, which gives it back", index, region_index));
         }
         change.put(&chunk.region, 0);
         let run = run_of(chunk.run.acquire());

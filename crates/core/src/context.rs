@@ -15,9 +15,10 @@ use crate::journal::{Change, Locked};
 use crate::layout::*;
 use crate::pages;
 use crate::runtime::CopyReason;
-use crate::segment::{Segment, corrupt};
+use crate::segment::Segment;
 use crate::sync::{self, Patience, Word};
 use crate::threads::Tcb;
+use crate::told::corrupt;
 
 /// Marks in a context's busy word.
 pub(crate) mod busy {
@@ -365,7 +366,7 @@ pub(crate) fn take_shared(locked: &Locked<'_>, region: &RegionRecord, context: &
     let (mut last, mut taken) = (head, 1);
     let rest = loop {
         let Some((_, slot)) = segment.linked::<Slot>(last)? else {
-            return Err(corrupt(format_args!("a list of freed slots")));
+            return Err(corrupt!("a list of freed slots"));
         };
         let next = slot.length.relaxed() & 0xffff_ffff;
         if next == 0 || taken == LIST {

@@ -13,6 +13,7 @@ use crate::pages;
 use crate::segment::Segment;
 use crate::snapshot::NameInfo;
 use crate::sys::{self, Instant};
+use crate::told::told;
 
 /// The longest sleep of a waiter.
 const NAP: Duration = Duration::from_secs(1);
@@ -87,8 +88,12 @@ impl Attachment {
         let mut change = locked.change();
         let record = match self.find_name(name) {
             Some((_, old)) if is_live(&self.segment, old) => {
-                let message = format_args!("the name {name:?} is published for {old}: unpublish it first");
-                return Err(Error::told(ErrorCode::AlreadyExists, message));
+                return Err(told!(
+                    ErrorCode::AlreadyExists,
+                    "the name {:?} is published for {}: unpublish it first",
+                    name,
+                    old
+                ));
             }
             Some((record, _)) => record,
             None => match self.unused_name() {
@@ -151,8 +156,7 @@ impl Attachment {
             }
             let left = sys::time_left(deadline)?;
             if left.is_zero() {
-                let message = format_args!("nobody published {name:?} in the time given");
-                return Err(Error::told(ErrorCode::Timeout, message));
+                return Err(told!(ErrorCode::Timeout, "nobody published {:?} in the time given", name));
             }
             let tick = if planted(Fault::TickLate) { changed.acquire() } else { tick };
             changed.sleep_while(tick, left.min(NAP));
@@ -161,5 +165,5 @@ impl Attachment {
 }
 
 fn absent(name: &str) -> Error {
-    Error::told(ErrorCode::NotFound, format_args!("nothing is published as {name:?} in this heap"))
+    told!(ErrorCode::NotFound, "nothing is published as {:?} in this heap", name)
 }

@@ -10,6 +10,7 @@ pub use crate::error_code::ErrorCode;
 use crate::error_word::Place;
 use crate::handle::Handle;
 use crate::snapshot::Holder;
+use crate::told;
 
 /// The result of an operation on a heap.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -21,12 +22,19 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Clone)]
 pub struct Error(Place);
 
+/// What an error alone has to say.
+#[cfg(feature = "texts")]
+type Message = Cow<'static, str>;
+/// The same as a text's number and values (`told`).
+#[cfg(not(feature = "texts"))]
+type Message = Vec<u8>;
+
 /// What an error says.
 #[derive(Clone)]
 pub(crate) struct Parts {
     pub(crate) code: ErrorCode,
     subject: Handle,
-    message: Option<Box<Cow<'static, str>>>,
+    message: Option<Box<Message>>,
     heap: Option<Weak<Attachment>>,
 }
 
@@ -78,7 +86,14 @@ impl Error {
 
     /// An error with a message that says what was wrong and what to do.
     pub fn with_message(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Error {
-        Error(Place::of(Parts { message: Some(Box::new(message.into())), ..Parts::new(code) }))
+        #[cfg(feature = "texts")]
+        return Error::saying(code, message.into());
+        #[cfg(not(feature = "texts"))]
+        Error::numbered(code, told::number("{}"), &[told::Value::Text(&message.into())])
+    }
+
+    fn saying(code: ErrorCode, message: Message) -> Error {
+        Error(Place::of(Parts { message: Some(Box::new(message)), ..Parts::new(code) }))
     }
 
     /// The same with a message of `format_args!`.
@@ -89,6 +104,23 @@ impl Error {
             Some(text) => Error::with_message(code, text),
             None => Error::with_message(code, fmt::format(message)),
         }
+    }
+
+    /// The error for records that contradict each other.
+    #[cfg(feature = "texts")]
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn damaged(what: fmt::Arguments<'_>) -> Error {
+        let [before, after] = told::DAMAGED;
+        Error::told(ErrorCode::Corrupt, format_args!("{before}{what}{after}"))
+    }
+
+    /// An error whose message others make.
+    #[cfg(not(feature = "texts"))]
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn numbered(code: ErrorCode, number: u32, values: &[told::Value<'_>]) -> Error {
+        Error::saying(code, told::encoded(number, values))
     }
 
     /// The same error about this handle.
@@ -110,9 +142,43 @@ impl Error {
         self.0.parts().subject
     }
 
-    /// The message that this error alone has: without it, the code's meaning and remedy say all.
-    pub fn own_message(&self) -> Option<String> {
+    /// What this error alone has to say, as its text's number and values: nothing if its code's meaning and remedy say all.
+    /// With the feature `texts` it is the text.
+    #[cfg(target_family = "wasm")]
+    pub fn numbered_message(&self) -> Vec<u8> {
+        match &self.0.parts().message {
+            #[cfg(feature = "texts")]
+            Some(message) => told::encoded(told::number("{}"), &[told::Value::Text(message)]),
+            #[cfg(not(feature = "texts"))]
+            Some(message) => message.to_vec(),
+            None => Vec::new(),
+        }
+    }
+
+    /// What it says was wrong, without what it says in parentheses.
+    #[cfg(feature = "texts")]
+    pub(crate) fn claim(&self) -> String {
+        self.message().split(" (").next().unwrap_or_default().to_owned()
+    }
+
+    /// What it says was wrong, by its text's number.
+    #[cfg(not(feature = "texts"))]
+    pub(crate) fn claim(&self) -> String {
+        self.message()
+    }
+
+    /// The message of this error alone.
+    #[cfg(feature = "texts")]
+    fn own_message(&self) -> Option<String> {
         self.0.parts().message.as_ref().map(|message| message.to_string())
+    }
+
+    /// The same for people who have the list of texts.
+    #[cfg(not(feature = "texts"))]
+    fn own_message(&self) -> Option<String> {
+        let parts = self.0.parts();
+        let number = parts.message.as_ref()?.first_chunk()?;
+        Some(format!("text {:08x}. {}", u32::from_le_bytes(*number), parts.code.meaning()))
     }
 
     /// True if borrows were in the way: `holders` says which are now.
@@ -133,10 +199,7 @@ impl Error {
     /// The message without the code's name: what was wrong, and what to do about it.
     pub fn message(&self) -> String {
         let parts = self.0.parts();
-        let mut text = match &parts.message {
-            Some(message) => message.to_string(),
-            None => parts.code.meaning().to_string(),
-        };
+        let mut text = self.own_message().unwrap_or_else(|| parts.code.meaning().to_string());
         if !parts.subject.is_null() {
             text = format!("{}: {text}", parts.subject);
         }
@@ -173,7 +236,7 @@ impl fmt::Debug for Error {
         f.debug_struct("Error")
             .field("code", &self.code())
             .field("subject", &self.subject())
-            .field("message", &self.0.parts().message)
+            .field("message", &self.own_message())
             .finish()
     }
 }

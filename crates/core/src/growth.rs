@@ -36,10 +36,11 @@ mod whole {
 #[cfg(target_family = "wasm")]
 mod module {
     use super::*;
-    use crate::error::{Error, ErrorCode};
+    use crate::error::ErrorCode;
     use crate::layout::GRANULE;
     use crate::pages::{any_bit, set_bits};
     use crate::sys;
+    use crate::told::told;
 
     /// How often memory is grown for one run: another thread may grow it in between.
     const TRIES: u32 = 8;
@@ -77,12 +78,10 @@ mod module {
             more = true;
         }
         match grew {
-            Grew::Refused if !more => Err(Error::told(
+            Grew::Refused if !more => Err(told!(
                 ErrorCode::OutOfMemory,
-                format_args!(
-                    "the module's memory cannot grow by {} bytes: close regions, or give the module more memory",
-                    count.saturating_mul(GRANULE)
-                ),
+                "the module's memory cannot grow by {} bytes: close regions, or give the module more memory",
+                count.saturating_mul(GRANULE)
             )),
             _ => Ok(more),
         }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use crate::error::{Error, Result};
 use crate::error_code::ErrorCode;
+use crate::told::told;
 
 /// Bit 31 of a handle's index: the handle names a region.
 const REGION_BIT: u32 = 1 << 31;
@@ -101,9 +102,10 @@ impl FromStr for Handle {
 
     fn from_str(text: &str) -> Result<Handle> {
         let bad = || {
-            Error::told(
+            told!(
                 ErrorCode::InvalidArgument,
-                format_args!("{text:?} is no handle: write one as b17:2043 (a buffer) or r3:77 (a region)"),
+                "{:?} is no handle: write one as b17:2043 (a buffer) or r3:77 (a region)",
+                text
             )
         };
         if text == "null" {

@@ -18,6 +18,7 @@ use crate::segment::{Segment, Source};
 use crate::snapshot::*;
 use crate::sys::{self, ProcessId};
 use crate::threads::record_owner;
+use crate::told::told;
 
 /// Whether a ledger entry is about a buffer or about a buffer of a region.
 pub(crate) fn is_about(segment: &Segment, seen: &Seen, subject: Handle) -> bool {
@@ -349,7 +350,7 @@ impl Inspector {
     pub fn of_process(process: u32) -> Result<Vec<Inspector>> {
         let files = sys::anonymous_files_of(process, "weaveheap-").map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => {
-                Error::told(ErrorCode::NotFound, format_args!("there is no process {process}"))
+                told!(ErrorCode::NotFound, "there is no process {}", process)
             }
             _ => sys::error(&format!("looking into process {process}"), &error),
         })?;

@@ -8,13 +8,14 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use crate::attachment::Attachment;
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::{ErrorCode, Result};
 use crate::fault::{Fault, planted};
 use crate::layout::{JOURNAL, Table};
-use crate::segment::{Segment, corrupt};
+use crate::segment::Segment;
 use crate::sync::{Patience, Word};
 use crate::sys::Instant;
 use crate::threads::Op;
+use crate::told::{corrupt, told};
 
 /// A wait for the lock that is worth telling.
 const SLOW: Duration = Duration::from_millis(1);
@@ -63,7 +64,7 @@ impl<'a> Locked<'a> {
             match header.lock.cas_or(Fault::LockByStore, 0, mine) {
                 Ok(_) => break false,
                 Err(holder) if holder & 0xffff > attachments || holder & 0xffff == 0 => {
-                    return Err(corrupt(format_args!("the lock's word is {holder:#x}, which no attachment writes")));
+                    return Err(corrupt!("the lock's word is {:#x}, which no attachment writes", holder));
                 }
                 Err(holder) => {
                     since.get_or_insert_with(Instant::now);
@@ -79,12 +80,10 @@ impl<'a> Locked<'a> {
                         }
                     }
                     if !patience.wait() {
-                        return Err(Error::told(
+                        return Err(told!(
                             ErrorCode::Borrowed,
-                            format_args!(
-                                "the heap's lock is held by {} and was not released: is that process stopped?",
-                                attachment.describe((holder as u16).wrapping_sub(1))
-                            ),
+                            "the heap's lock is held by {} and was not released: is that process stopped?",
+                            &attachment.describe((holder as u16).wrapping_sub(1))
                         ));
                     }
                 }
@@ -254,10 +253,7 @@ impl<'a> Change<'a> {
     #[inline]
     pub(crate) fn commit(self) -> Result<()> {
         if self.overflow {
-            return Err(Error::with_message(
-                ErrorCode::Internal,
-                "a change of the heap has too many words for its journal",
-            ));
+            return Err(told!(ErrorCode::Internal, "a change of the heap has too many words for its journal"));
         }
         let header = self.segment.header();
         for (cell, (offset, count, value)) in header.journal.iter().zip(&self.writes[..self.len]) {
@@ -273,7 +269,7 @@ impl<'a> Change<'a> {
 fn redo(segment: &Segment) -> Result<()> {
     let header = segment.header();
     let len = header.journal_len.acquire();
-    let cells = header.journal.get(..len as usize).ok_or_else(|| corrupt(format_args!("journal of {len} writes")))?;
+    let cells = header.journal.get(..len as usize).ok_or_else(|| corrupt!("journal of {} writes", len))?;
     if planted(Fault::Journal) {
         header.journal_len.set_release(0);
     }
@@ -281,7 +277,7 @@ fn redo(segment: &Segment) -> Result<()> {
         let (place, value) = (cell[0].relaxed(), cell[1].relaxed());
         let (first, count) = (place >> 24, place & 0xff_ffff);
         if count == 0 || (first + count) * 8 > segment.geometry.size {
-            return Err(corrupt(format_args!("journal names words {first} to {}", first + count)));
+            return Err(corrupt!("journal names words {} to {}", first, first + count));
         }
         for word in first..first + count {
             if let Some(word) = segment.word(word * 8) {

@@ -11,10 +11,11 @@ use crate::handle::Handle;
 use crate::journal::{Change, Locked};
 use crate::layout::*;
 use crate::pages;
-use crate::segment::{Segment, corrupt};
+use crate::segment::Segment;
 use crate::snapshot::BorrowKind;
 use crate::sys;
 use crate::threads::Tcb;
+use crate::told::corrupt;
 
 /// Runs up to this many granules have their pages allocated under the lock (1 MiB).
 const SHORT_RUN: u64 = 16;
@@ -101,7 +102,7 @@ impl Attachment {
         change.set(&chunk.region, pending(region_index, None));
         let slot = segment.record::<Slot>(place.index)?;
         let generation = state::next_generation(slot.state.relaxed(), segment.identity.seed, place.index)
-            .ok_or_else(|| corrupt(format_args!("slot {} has no generation left", place.index)))?;
+            .ok_or_else(|| corrupt!("slot {} has no generation left", place.index))?;
         let handle = Handle::buffer(place.index, generation);
         // Kills begins that are still in flight from the slot's last life.
         slot.state.set_release(slot.state.relaxed() & !0xffff_ffff | state::FREE);
@@ -174,8 +175,8 @@ fn give_back(
     (index, slot): (u32, &Slot),
 ) -> Result<u64> {
     let context = segment.record::<Context>(at)?;
-    let chunk = extent::chunk(slot.length.relaxed())
-        .ok_or_else(|| corrupt(format_args!("slot {index} is large and has no chunk")))?;
+    let chunk =
+        extent::chunk(slot.length.relaxed()).ok_or_else(|| corrupt!("slot {} is large and has no chunk", index))?;
     release_chunk(change, segment, region, control::region(slot.owner.relaxed()), chunk)?;
     for (counter, n) in [(counter::FREES, 1), (counter::BYTES_FREED, extent::length(slot.length.relaxed()))] {
         let counter = &context.counters[counter];

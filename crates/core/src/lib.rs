@@ -77,6 +77,7 @@ mod sole;
 mod sync;
 mod sys;
 mod threads;
+mod told;
 mod tokens;
 
 pub use buffer::{Buffer, Ref, RefMut};

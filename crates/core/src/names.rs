@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, ErrorCode, Result};
 use crate::heap::HeapEntry;
 use crate::layout::{IDENTITY_WORDS, Identity};
-use crate::segment::{check_identity, corrupt};
+use crate::segment::check_identity;
 use crate::sync::kill_point;
 use crate::sys;
+use crate::told::corrupt;
 
 /// Files that are being made begin so; no name does.
 const DRAFT: &str = ".new-";
@@ -234,7 +235,12 @@ pub(crate) fn read_identity(file: &File, path: &Path) -> Result<Identity> {
     let identity = check_identity(&std::array::from_fn(word))?;
     let length = file.metadata().map_err(|error| sys::error(&path.display().to_string(), &error))?.len();
     if length != identity.size {
-        return Err(corrupt(format_args!("{} has {length} bytes, its header says {}", path.display(), identity.size)));
+        return Err(corrupt!(
+            "{} has {} bytes, its header says {}",
+            &path.display().to_string(),
+            length,
+            identity.size
+        ));
     }
     Ok(identity)
 }

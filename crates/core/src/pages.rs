@@ -7,8 +7,9 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::growth;
 use crate::journal::{Change, Locked};
 use crate::layout::*;
-use crate::segment::{Record, Segment, Source, corrupt};
+use crate::segment::{Record, Segment, Source};
 use crate::sys;
+use crate::told::{corrupt, told};
 
 /// The longest run that goes back in one call (1 GiB), since others wait for it.
 const LONGEST_TRIM: u64 = (1 << 30) / GRANULE;
@@ -17,14 +18,12 @@ const LARGE_RUN: u64 = 16;
 
 pub(crate) fn out_of_memory(segment: &Segment, granules: u64) -> Error {
     let header = segment.header();
-    Error::told(
+    told!(
         ErrorCode::OutOfMemory,
-        format_args!(
-            "no {} bytes are free in one piece: the heap holds {} of its limit of {} bytes. Close regions, or make the heap with a larger limit",
-            granules.saturating_mul(GRANULE),
-            header.granules.relaxed().saturating_mul(GRANULE),
-            segment.geometry.size
-        ),
+        "no {} bytes are free in one piece: the heap holds {} of its limit of {} bytes. Close regions, or make the heap with a larger limit",
+        granules.saturating_mul(GRANULE),
+        header.granules.relaxed().saturating_mul(GRANULE),
+        segment.geometry.size
     )
 }
 
@@ -174,7 +173,7 @@ impl Given {
             || first < geometry.fixed_granules
             || first.checked_add(count).is_none_or(|end| end > geometry.granules)
         {
-            return Err(corrupt(format_args!("a chunk of granules {first} and {count} more")));
+            return Err(corrupt!("a chunk of granules {} and {} more", first, count));
         }
         set_bits(change, segment, geometry.used_bits, first, count, false);
         self.granules += count;
@@ -219,11 +218,11 @@ pub(crate) fn take_record<'s, R: Record>(
             Table::Blocks => (R::TABLE.noun(), segment.capacity(Table::Slots)),
             table => (table.noun(), segment.capacity(table)),
         };
-        Error::told(
+        told!(
             ErrorCode::LimitReached,
-            format_args!(
-                "the heap's table for {noun} is full ({capacity} at most): end, close or detach what is no longer used"
-            ),
+            "the heap's table for {} is full ({} at most): end, close or detach what is no longer used",
+            noun,
+            capacity
         )
     })?;
     ensure_extent(locked, R::TABLE, index)?;
@@ -286,9 +285,7 @@ pub(crate) fn resume_trim(locked: &Locked<'_>) -> Result<()> {
     }
     let inside = first >= geometry.fixed_granules && first + count <= geometry.granules;
     if !inside || any_bit(segment, geometry.used_bits, first, count) {
-        return Err(corrupt(format_args!(
-            "granules {first} and {count} more are going back to the system and are in use"
-        )));
+        return Err(corrupt!("granules {} and {} more are going back to the system and are in use", first, count));
     }
     // SAFETY: the granules are free, and the lock under which they could be handed out is held.
     let result = unsafe { sys::decommit(segment.file.as_ref(), segment.base(), first * GRANULE, count * GRANULE) };

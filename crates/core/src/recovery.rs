@@ -4,7 +4,7 @@
 use crate::arena;
 use crate::attachment::Attachment;
 use crate::context::{busy, push_slot};
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::{ErrorCode, Result};
 use crate::fault::{Fault, planted};
 use crate::handle::Handle;
 use crate::journal::Locked;
@@ -15,6 +15,7 @@ use crate::pages;
 use crate::sync::Patience;
 use crate::sys;
 use crate::threads::record_owner;
+use crate::told::told;
 
 /// Looks at all attachments and recovers the dead ones.
 pub(crate) fn recover_dead(attachment: &Attachment) -> Result<()> {
@@ -171,9 +172,12 @@ fn end_for_the_dead(locked: &Locked<'_>, seen: &ledger::Seen) -> Result<()> {
         && !recount(locked, seen.slot, generation, Some(seen))?
     {
         let who = locked.attachment.describe(seen.attachment);
-        let message =
-            format_args!("what {who} held cannot be counted yet: another process stopped in the middle of a borrow");
-        return Err(Error::told(ErrorCode::Borrowed, message).about(seen.handle));
+        return Err(told!(
+            ErrorCode::Borrowed,
+            "what {} held cannot be counted yet: another process stopped in the middle of a borrow",
+            &who
+        )
+        .about(seen.handle));
     }
     if seen.phase() == phase::HELD && !phase::is_new(seen.word) {
         // It was counted as begun.

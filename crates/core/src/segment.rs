@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::layout::*;
 use crate::sync::{Half, Known, Word};
 use crate::sys;
+use crate::told::{corrupt, told};
 
 /// A mapped segment. References that it gives live as long as it does.
 pub(crate) struct Segment {
@@ -104,29 +105,29 @@ fn zeroed(count: u32) -> Box<[Known]> {
     unsafe { zeroed.assume_init() }
 }
 
-fn reserve_error(size: u64, error: &io::Error) -> Error {
-    Error::told(
+fn reserve_error(size: u64, why: &str) -> Error {
+    told!(
         ErrorCode::OutOfMemory,
-        format_args!(
-            "no {size} bytes of address space could be reserved ({error}): make the heap with a smaller limit"
-        ),
+        "no {} bytes of address space could be reserved ({}): make the heap with a smaller limit",
+        size,
+        why
     )
 }
 
 impl Segment {
     /// New private memory.
     pub(crate) fn private(size: u64) -> Result<(NonNull<u8>, Option<File>)> {
-        let length = usize::try_from(size).map_err(|_| reserve_error(size, &io::Error::other("too large")))?;
-        sys::map_private(length).map(|base| (base, None)).map_err(|error| reserve_error(size, &error))
+        let length = usize::try_from(size).map_err(|_| reserve_error(size, "too large"))?;
+        sys::map_private(length).map(|base| (base, None)).map_err(|error| reserve_error(size, &sys::reason(&error)))
     }
 
     /// A file mapped whole; it has this size already.
     pub(crate) fn mapped(file: &File, size: u64, writable: bool) -> Result<NonNull<u8>> {
-        let length = usize::try_from(size).map_err(|_| reserve_error(size, &io::Error::other("too large")))?;
+        let length = usize::try_from(size).map_err(|_| reserve_error(size, "too large"))?;
         let mapped = if writable { sys::map_shared(file, length) } else { sys::map_read_only(file, length) };
         mapped.map_err(|error| match error.kind() {
             io::ErrorKind::Unsupported => sys::error("mapping", &error),
-            _ => reserve_error(size, &error),
+            _ => reserve_error(size, &sys::reason(&error)),
         })
     }
 
@@ -266,7 +267,7 @@ impl Segment {
     /// What a link of a list says, of which so many are left.
     fn index_at(&self, table: Table, link: u64, left: &mut u32) -> Result<u32> {
         let Some(fewer) = left.checked_sub(1) else {
-            return Err(corrupt(format_args!("a list in table {table:?} has a loop")));
+            return Err(corrupt!("a list in the table for {} has a loop", table.noun()));
         };
         *left = fewer;
         u32::try_from(link - 1).map_err(|_| no_link(table, link))
@@ -281,7 +282,7 @@ impl Segment {
     pub(crate) fn extent_word(&self, table: Table, extent: u32) -> Result<(&Word, u32)> {
         let geometry = &self.geometry.tables[table as usize];
         let offset = geometry.extents + u64::from(extent) * 4;
-        let word = self.word(offset & !7).ok_or_else(|| corrupt(format_args!("extent list")))?;
+        let word = self.word(offset & !7).ok_or_else(|| corrupt!("extent list"))?;
         let high = offset & 4 != 0;
         Ok((word, if high == cfg!(target_endian = "little") { 32 } else { 0 }))
     }
@@ -333,47 +334,40 @@ impl Segment {
 #[cold]
 #[inline(never)]
 fn no_record(table: Table, index: u32) -> Error {
-    corrupt(format_args!("index {index} of table {table:?} has no record"))
+    corrupt!("index {} of the table for {} has no record", index, table.noun())
 }
 
 #[cold]
 #[inline(never)]
 fn no_link(table: Table, link: u64) -> Error {
-    corrupt(format_args!("link {link:#x} in table {table:?}"))
+    corrupt!("link {:#x} in the table for {}", link, table.noun())
 }
 
 /// Checks the words of an identity: kind of file, version, byte order, size.
 pub(crate) fn check_identity(words: &[u64; IDENTITY_WORDS]) -> Result<Identity> {
-    let incompatible = |text: std::fmt::Arguments<'_>| Err(Error::told(ErrorCode::Incompatible, text));
     let Some((identity, sound)) = Identity::from_words(words) else {
-        return incompatible(format_args!("the file is no heap: it does not begin with WeaveHeap's mark"));
+        return Err(told!(ErrorCode::Incompatible, "the file is no heap: it does not begin with WeaveHeap's mark"));
     };
     if identity.byte_order != BYTE_ORDER {
-        return incompatible(format_args!(
+        return Err(told!(
+            ErrorCode::Incompatible,
             "the heap has another byte order than this machine, or its header is damaged"
         ));
     }
     if identity.layout_version != crate::LAYOUT_VERSION {
         let (theirs, ours) = (identity.layout_version, crate::LAYOUT_VERSION);
-        return incompatible(format_args!("the heap has layout version {theirs}, this library reads version {ours}"));
+        return Err(told!(
+            ErrorCode::Incompatible,
+            "the heap has layout version {}, this library reads version {}",
+            theirs,
+            ours
+        ));
     }
     if !sound {
-        return Err(corrupt(format_args!("the header's checksum does not match")));
+        return Err(corrupt!("the header's checksum does not match"));
     }
     if identity.size < MIN_SIZE || identity.size > MAX_SIZE || !identity.size.is_multiple_of(GRANULE) {
-        return Err(corrupt(format_args!("the header says a size of {} bytes", identity.size)));
+        return Err(corrupt!("the header says a size of {} bytes", identity.size));
     }
     Ok(identity)
-}
-
-/// The error for records that contradict each other.
-#[cold]
-#[inline(never)]
-pub(crate) fn corrupt(what: std::fmt::Arguments<'_>) -> Error {
-    Error::told(
-        ErrorCode::Corrupt,
-        format_args!(
-            "the heap's records are damaged: {what}. Close it everywhere, keep the file for a report, make a new heap"
-        ),
-    )
 }

@@ -17,9 +17,9 @@ use crate::layout::*;
 use crate::near::Near;
 use crate::pages;
 use crate::process::PerProcess;
-use crate::segment::corrupt;
 use crate::sync::{self, Mark, Mutex, Patience, Standing};
 use crate::sys;
+use crate::told::{corrupt, told};
 
 /// Regions whose context a thread finds without a search.
 const CACHE: usize = 32;
@@ -327,7 +327,7 @@ impl Attachment {
 
     #[cold]
     fn tcb_find(&self) -> Result<Op<'_>> {
-        let ending = || Error::with_message(ErrorCode::NotAttached, "the thread is ending");
+        let ending = || told!(ErrorCode::NotAttached, "the thread is ending");
         let known = MINE
             .try_with(|mine| {
                 let mut mine = mine.borrow_mut();
@@ -484,8 +484,10 @@ impl Attachment {
             }
         }
         if !tcb.free_entries.make_room(ENTRIES_PER_PAGE) {
-            let what = "the program has no memory left for another page of the ledger's entries: end some borrows";
-            return Err(Error::with_message(ErrorCode::OutOfMemory, what));
+            return Err(told!(
+                ErrorCode::OutOfMemory,
+                "the program has no memory left for another page of the ledger's entries: end some borrows"
+            ));
         }
         let locked = Locked::take(self)?;
         let mut change = locked.change();
@@ -516,7 +518,7 @@ impl Attachment {
                 tcb.free_entries.push(index, entry);
             }
         }
-        tcb.free_entries.pop().ok_or_else(|| corrupt(format_args!("a page of used-up entries")))
+        tcb.free_entries.pop().ok_or_else(|| corrupt!("a page of used-up entries"))
     }
 
     pub(crate) fn weak(&self) -> Weak<Attachment> {

@@ -142,16 +142,16 @@ export class Instance {
   /** What was wrong, what to do, and who was in the way: as the core says it in all languages. */
   #message(id, number) {
     this.native.kept_parts(id);
-    const [own, low, high, flags] = [this.text(), this.word(2), this.word(3), this.word(4)];
+    const [own, low, high, flags] = [this.data().message(), this.word(2), this.word(3), this.word(4)];
     const [meaning, remedy] = TEXTS.get(number) ?? TEXTS.get(InternalError.number);
-    let text = own || meaning;
+    let text = own ?? meaning;
     if (low !== 0 || high !== 0) text = `${handleText(low, high)}: ${text}`;
     const holders = flags === 0 ? [] : this.#holders(id);
     const shown = holders.slice(0, SHOWN).map(holderText).join('; ');
     const more = holders.length > SHOWN ? `; and ${holders.length - SHOWN} more` : '';
     if (holders.length > 0) text += ` Held: ${shown}${more}.`;
     else if ((flags & 1) !== 0) text += ' No borrow is live any more: try again.';
-    return own ? text : `${text} ${remedy}`;
+    return own === undefined ? `${text} ${remedy}` : text;
   }
 
   /** A kept error that nobody will ask any more. */

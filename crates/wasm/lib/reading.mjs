@@ -1,6 +1,8 @@
 // What the module gives as plain data (`src/data.rs`), as objects with the keys that all languages have; and how people read
 // handles and holders (K5, B6).
 
+import { MESSAGES } from './messages.mjs';
+
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 /** The bit of a handle's index that says that it is of a region. */
 const REGION = 0x8000_0000;
@@ -62,6 +64,21 @@ export class Reading {
     const start = this.#at;
     this.#at += length;
     return decoder.decode(this.#bytes.subarray(start, start + length));
+  }
+
+  /** The message of an error, from its text's number and the values in it; `undefined` if it has none of its own. */
+  message() {
+    if (this.#bytes.length === 0) return undefined;
+    const number = this.#view.getUint32(0, true);
+    this.#at = 4;
+    const text = MESSAGES.get(number) ?? `text ${number}`;
+    return text.replace(/\{(:[^}]*)?\}/g, (_, how) => {
+      this.#at += 1;
+      const kind = this.#bytes[this.#at - 1];
+      if (kind === 1) return this.#handle();
+      if (kind === 2) return how === ':?' ? JSON.stringify(this.#text()) : this.#text();
+      return how === ':#x' ? `0x${this.#number().toString(16)}` : String(this.#number());
+    });
   }
 
   #list(read) {

@@ -134,12 +134,12 @@ fn with_kept(id: u32, give: impl FnOnce(&Refusal)) {
     });
 }
 
-/// Gives a kept error's own message, which is empty if its code's is to do; the handle that it is about; and whether it asks
+/// Gives a kept error's own message as its number and values: nothing if its code's is to do; the handle that it is about; and whether it asks
 /// for holders (1) or has them (2).
 #[wasm_bindgen]
 pub fn kept_parts(id: u32) {
     with_kept(id, |Refusal { error, holders }| {
-        give_bytes(error.own_message().unwrap_or_default().into_bytes());
+        give_bytes(error.numbered_message());
         give_bits(2, error.subject().to_bits());
         give(4, u32::from(error.has_holders()) | u32::from(holders.is_some()) << 1);
     });

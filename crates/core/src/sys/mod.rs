@@ -45,7 +45,7 @@ pub(crate) struct ProcessId {
 pub(crate) fn error(what: &str, error: &std::io::Error) -> crate::error::Error {
     use std::io::ErrorKind;
 
-    use crate::error::{Error, ErrorCode};
+    use crate::error::ErrorCode;
     let code = match error.kind() {
         ErrorKind::NotFound => ErrorCode::NotFound,
         ErrorKind::AlreadyExists => ErrorCode::AlreadyExists,
@@ -56,11 +56,11 @@ pub(crate) fn error(what: &str, error: &std::io::Error) -> crate::error::Error {
         ErrorKind::Unsupported => ErrorCode::Unsupported,
         _ => ErrorCode::Io,
     };
-    Error::told(code, format_args!("{what}: {error}"))
+    crate::told::told!(code, "{}: {}", what, &reason(error))
 }
 
 /// The error for what this system lacks.
 pub(crate) fn unsupported(what: &str) -> crate::error::Error {
-    use crate::error::{Error, ErrorCode};
-    Error::told(ErrorCode::Unsupported, format_args!("{what} on this system; docs/platforms.md lists what works where"))
+    use crate::error::ErrorCode;
+    crate::told::told!(ErrorCode::Unsupported, "{} on this system; docs/platforms.md lists what works where", what)
 }

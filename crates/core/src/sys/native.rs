@@ -15,6 +15,11 @@ pub(crate) const FORKS: bool = true;
 /// Whether free memory can go back to the system.
 pub(crate) const GIVES_BACK: bool = true;
 
+/// What the system says of an error.
+pub(crate) fn reason(error: &io::Error) -> String {
+    error.to_string()
+}
+
 /// Random bytes.
 pub(crate) fn random(bytes: &mut [u8]) -> io::Result<()> {
     getrandom::fill(bytes).map_err(io::Error::other)

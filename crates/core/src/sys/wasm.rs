@@ -3,6 +3,7 @@
 //!
 //! Memory is grown as a heap needs it, and never shrinks. What heaps that are gone have left is kept here for others.
 
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -84,8 +85,26 @@ impl<T> Mutex<T> {
     }
 }
 
-fn lacking(what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::Unsupported, what.to_string())
+/// Why something failed here.
+#[derive(Debug)]
+struct Reason(&'static str);
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for Reason {}
+
+/// What stands in an error of this module. An error's own words would bring those of all systems.
+pub(crate) fn reason(error: &io::Error) -> String {
+    let reason = error.get_ref().and_then(|inner| inner.downcast_ref::<Reason>());
+    reason.map_or("refused", |reason| reason.0).to_owned()
+}
+
+fn lacking(what: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, Reason(what))
 }
 
 fn no_files() -> io::Error {
@@ -93,7 +112,7 @@ fn no_files() -> io::Error {
 }
 
 fn no_memory(what: &'static str) -> io::Error {
-    io::Error::new(io::ErrorKind::OutOfMemory, what)
+    io::Error::new(io::ErrorKind::OutOfMemory, Reason(what))
 }
 
 /// A page of memory, and a granule.
@@ -274,7 +293,7 @@ pub(crate) fn thread_id() -> u64 {
 /// Random bytes of the embedder's.
 pub(crate) fn random(bytes: &mut [u8]) -> io::Result<()> {
     let random = hooks().random.ok_or_else(|| lacking("a module has none of its own: set `Hooks::random`"))?;
-    if random(bytes) { Ok(()) } else { Err(io::Error::other("`Hooks::random` failed")) }
+    if random(bytes) { Ok(()) } else { Err(io::Error::other(Reason("`Hooks::random` failed"))) }
 }
 
 /// Nanoseconds that threads have slept: the time where there is no clock.
@@ -374,7 +393,7 @@ pub(crate) fn pause(time: Duration) {
 
 /// Plain memory of zeros: there is no fork here.
 pub(crate) fn map_fork_wiped(size: usize) -> io::Result<NonNull<u8>> {
-    let layout = std::alloc::Layout::from_size_align(size.max(1), 4096).map_err(io::Error::other)?;
+    let layout = std::alloc::Layout::from_size_align(size.max(1), 4096).map_err(|_| no_memory("no such layout"))?;
     // SAFETY: the size is not 0.
     let memory = unsafe { std::alloc::alloc_zeroed(layout) };
     NonNull::new(memory).ok_or_else(|| no_memory("the module's memory cannot grow"))

@@ -8,6 +8,8 @@ use crate::generate::Generated;
 use crate::generate::errors::{ErrorEntry, entries};
 use crate::parts::node::errors::class;
 
+mod messages;
+
 const NOTE: &str = "// Written by `cargo xtask gen`. Do not edit.\n";
 /// Modules of `crates/node/lib` that both packages have.
 const MODULES: [&str; 5] = ["bytes_of", "owners", "scope", "typed_arrays", "weaveheap_error"];
@@ -24,6 +26,7 @@ pub fn generate(ctx: &Ctx) -> Result<Vec<Generated>> {
     let mut files = vec![
         Generated::new("crates/wasm/lib/error_codes.mjs", classes(&list)),
         Generated::new("crates/wasm/lib/error_texts.mjs", texts(&list)?),
+        Generated::new("crates/wasm/lib/messages.mjs", messages::write(ctx)?),
         Generated::new(
             "crates/wasm/lib/version.mjs",
             format!(
@@ -80,7 +83,9 @@ fn classes(entries: &[ErrorEntry]) -> String {
 
 /// What the codes say and what to do about them, which the module leaves to JavaScript.
 fn texts(entries: &[ErrorEntry]) -> Result<String> {
-    let mut out = format!("{NOTE}\n/** What each code says, and what to do about it, by number. */\nexport const TEXTS = new Map([\n");
+    let mut out = format!(
+        "{NOTE}\n/** What each code says, and what to do about it, by number. */\nexport const TEXTS = new Map([\n"
+    );
     for ErrorEntry { number, meaning, remedy, .. } in entries {
         let (meaning, remedy) = (serde_json::to_string(meaning)?, serde_json::to_string(remedy)?);
         out.push_str(&format!("  [{number}, [{meaning}, {remedy}]],\n"));
