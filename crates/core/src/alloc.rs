@@ -20,7 +20,7 @@ use crate::runtime::CopyReason;
 use crate::snapshot::BorrowKind;
 use crate::sync::{self, Patience};
 use crate::threads::Tcb;
-use crate::told::{corrupt, told};
+use crate::told::{corrupt, told, told_with};
 
 /// Zeroing more than this is done under a unique borrow, so that a closer sees a holder and need not wait.
 const LONG_ZERO: u64 = 64 << 10;
@@ -152,7 +152,7 @@ impl Attachment {
                 let word = record.control.acquire();
                 if control::status(word) == control::CLOSING {
                     let closer = self.describe(control::attachment(word));
-                    return Err(told!(
+                    return Err(told_with!(
                         ErrorCode::Borrowed,
                         "the region is being closed by {}, which does not go on",
                         &closer

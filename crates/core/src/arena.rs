@@ -264,7 +264,7 @@ impl Attachment {
     fn look(&self, owner: u64) -> Result<Look> {
         let (mut held, mut moving, mut dead) = (false, false, None);
         let mut asked: Vec<(u16, bool)> = Vec::new();
-        ledger::each(&self.segment, |seen| {
+        ledger::each(&self.segment, &mut |seen| {
             if seen.owner != owner {
                 return Ok(());
             }

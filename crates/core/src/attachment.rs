@@ -20,7 +20,7 @@ use crate::segment::{Segment, Source};
 use crate::snapshot::Holder;
 use crate::sync::{self, Flag, Mutex, Strays, Word};
 use crate::sys::{self, ProcessId};
-use crate::told::{corrupt, told};
+use crate::told::{corrupt_with, told, told_with};
 
 /// Attachment records: {sequence 32 | runtime 8 | state 8}.
 const ATTACHED: u64 = 1;
@@ -208,7 +208,7 @@ impl Attachment {
         if identity.flags & FLAG_SHARED == 0 || segment.header().ready.acquire() != 1 {
             // SAFETY: nobody has seen the mapping.
             unsafe { segment.unmap() };
-            return Err(corrupt!("{} was never finished as a shared heap", &path.display().to_string()));
+            return Err(corrupt_with!("{} was never finished as a shared heap", &path.display().to_string()));
         }
         let attachment = Attachment::join(segment, options, Some(path))?;
         crate::arena::finish_all_draining(&attachment)?;
@@ -242,7 +242,7 @@ impl Attachment {
     }
 
     pub(crate) fn by_id(id: &str) -> Result<Arc<Attachment>> {
-        let absent = || told!(ErrorCode::NotFound, "this process has no heap with the id {:?}", id);
+        let absent = || told_with!(ErrorCode::NotFound, "this process has no heap with the id {:?}", id);
         let key = u128::from_str_radix(id, 16).ok().filter(|_| id.len() == 32).ok_or_else(absent)?;
         let found = REGISTRY.lock().iter().find(|(id, _)| *id == key).and_then(|(_, known)| known.upgrade());
         found.filter(|attachment| !attachment.is_detached()).ok_or_else(absent)
@@ -251,7 +251,8 @@ impl Attachment {
     /// Takes an attachment record of the segment. On failure the mapping is ended.
     fn join(segment: Segment, options: HeapOptions, path: Option<PathBuf>) -> Result<Arc<Attachment>> {
         static SERIALS: Word = Word::new(1);
-        let _span = tracing::info_span!("attach", heap = %format_args!("{:032x}", segment.identity.id)).entered();
+        let _span = crate::EVENTS
+            .then(|| tracing::info_span!("attach", heap = %format_args!("{:032x}", segment.identity.id)).entered());
         let process = sys::process_id();
         let mut attachment = Attachment {
             segment,
@@ -351,7 +352,7 @@ impl Attachment {
     }
 
     pub(crate) fn id(&self) -> String {
-        format!("{:032x}", self.segment.identity.id)
+        hexadecimal(self.segment.identity.id)
     }
 
     pub(crate) fn path(&self) -> Option<&Path> {
@@ -489,6 +490,9 @@ impl Attachment {
 
     /// An attachment in words.
     pub(crate) fn describe(&self, index: u16) -> String {
+        if !sys::SHARED_HEAPS {
+            return "this process".to_owned();
+        }
         match self.segment.get::<AttachmentRecord>(u32::from(index)) {
             Some(record) => {
                 let runtime = Runtime::from_number((record.state.acquire() >> 8) as u8);
@@ -502,7 +506,7 @@ impl Attachment {
     pub(crate) fn holders(&self, subject: Handle) -> Vec<Holder> {
         let mut holders = Vec::new();
         let now = sys::ticks();
-        let walked = ledger::each(&self.segment, |seen| {
+        let walked = ledger::each(&self.segment, &mut |seen| {
             let wanted = if subject.is_null() {
                 seen.attachment == self.index
             } else {
@@ -522,13 +526,13 @@ impl Attachment {
 
     /// Gives all free memory back to the system; bytes.
     pub(crate) fn trim(&self) -> Result<u64> {
-        let _span = tracing::info_span!("trim", heap = self.id()).entered();
+        let _span = crate::EVENTS.then(|| tracing::info_span!("trim", heap = self.id()).entered());
         Ok(pages::trim(&self.locked()?, 1)? * GRANULE)
     }
 
     fn holds_borrows(&self) -> bool {
         let mut held = false;
-        let walked = ledger::each(&self.segment, |seen| {
+        let walked = ledger::each(&self.segment, &mut |seen| {
             held |= seen.attachment == self.index;
             Ok(())
         });
@@ -587,6 +591,11 @@ impl Drop for Attachment {
             unsafe { self.segment.unmap() };
         }
     }
+}
+
+/// 32 digits.
+pub(crate) fn hexadecimal(id: u128) -> String {
+    (0..32).rev().map(|digit| char::from(b"0123456789abcdef"[(id >> (4 * digit)) as usize & 15])).collect()
 }
 
 fn shared_heaps() -> Result<()> {

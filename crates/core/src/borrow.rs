@@ -18,7 +18,7 @@ use crate::snapshot::BorrowKind;
 use crate::sync::{self, Patience};
 use crate::sys;
 use crate::threads::Tcb;
-use crate::told::{corrupt, told};
+use crate::told::{corrupt_with, told};
 
 /// Why a begin was refused; made into an error with its message off the fast path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -272,7 +272,7 @@ impl Attachment {
             let token = Token::new(index, phase::generation(word));
             let Some(pointer) = self.segment.bytes(place::offset(place), length) else {
                 self.misplaced(tcb, index, entry, word);
-                return Err(corrupt!("{} is at {} with {} bytes", handle, place::offset(place), length));
+                return Err(corrupt_with!("{} is at {} with {} bytes", handle, place::offset(place), length));
             };
             let context = match self.context(tcb, owner) {
                 Some(context) => Some(context),

@@ -14,7 +14,7 @@ use crate::segment::Segment;
 use crate::snapshot::CheckReport;
 use crate::sys;
 use crate::threads::record_owner;
-use crate::told::{corrupt, told};
+use crate::told::{corrupt, corrupt_with, told, told_with};
 
 /// How often one contradiction must be seen, one look after the other, to be called damage, and how often a heap is
 /// looked at in all. Who looks under the lock meets passing ones hardly ever; who looks without it, often.
@@ -28,7 +28,7 @@ const LOOKS: Looks = Looks { alike: 4, in_all: 64, pause: Duration::from_millis(
 
 impl Attachment {
     pub(crate) fn check(&self) -> Result<CheckReport> {
-        let _span = tracing::info_span!("check", heap = self.id()).entered();
+        let _span = crate::EVENTS.then(|| tracing::info_span!("check", heap = self.id()).entered());
         let _op = self.tcb()?;
         crate::recovery::recover_dead(self)?;
         crate::arena::finish_all_draining(self)?;
@@ -65,7 +65,7 @@ pub(crate) fn look(segment: &Segment, looks: &Looks, each: impl Fn()) -> Result<
         each();
         sys::pause(looks.pause);
     }
-    Err(told!(ErrorCode::Timeout, "the heap changes too fast to be looked at; last: {}", &last))
+    Err(told_with!(ErrorCode::Timeout, "the heap changes too fast to be looked at; last: {}", &last))
 }
 
 /// Who has a granule.
@@ -166,8 +166,8 @@ impl Once {
                 *seen = true;
                 Ok(())
             }
-            Some(_) => Err(corrupt!("{} {} is on two lists", what, index)),
-            None => Err(corrupt!("{} {} is on a list and was never used", what, index)),
+            Some(_) => Err(corrupt_with!("{} {} is on two lists", what, index)),
+            None => Err(corrupt_with!("{} {} is on a list and was never used", what, index)),
         }
     }
 }
@@ -178,8 +178,8 @@ fn claim(uses: &mut [Use], granule: u64, by: Use) -> Result<()> {
             *place = by;
             Ok(())
         }
-        Some(other) => Err(corrupt!("granule {} is used by {} and {}", granule, other.name(), by.name())),
-        None => Err(corrupt!("granule {}, of {}, is beyond the segment", granule, by.name())),
+        Some(other) => Err(corrupt_with!("granule {} is used by {} and {}", granule, other.name(), by.name())),
+        None => Err(corrupt_with!("granule {}, of {}, is beyond the segment", granule, by.name())),
     }
 }
 
@@ -187,7 +187,7 @@ fn check_table(segment: &Segment, table: Table, uses: &mut [Use]) -> Result<()> 
     let (extents, capacity) = (segment.geometry.tables[table as usize].extent_count(), segment.capacity(table));
     let used = segment.header().tables[table as usize].used.acquire();
     if used > u64::from(capacity) {
-        return Err(corrupt!("the table for {} has {} records of {}", table.noun(), used, capacity));
+        return Err(corrupt_with!("the table for {} has {} records of {}", table.noun(), used, capacity));
     }
     for extent in 0..extents {
         if let Some(granule) = segment.extent_granule(table, extent) {
@@ -203,7 +203,7 @@ fn check_granules(segment: &Segment, uses: &[Use]) -> Result<()> {
         let bit =
             segment.bit_word(segment.geometry.used_bits, granule as u64 / 64).acquire() >> (granule % 64) & 1 != 0;
         if bit != (*by != Use::Nobody) {
-            return Err(corrupt!(
+            return Err(corrupt_with!(
                 "granule {} is marked {} and used by {}",
                 granule,
                 if bit { "taken" } else { "free" },

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::layout::*;
 use crate::ledger::{self, Seen};
 use crate::segment::Segment;
-use crate::told::corrupt;
+use crate::told::{corrupt, corrupt_with};
 
 /// One reading of the ledger: each entry and its word in the phase that it is in, and what it is about unless it is free.
 /// By index.
@@ -18,7 +18,7 @@ pub(crate) struct Reading(Vec<(u32, u64, Option<Seen>)>);
 impl Reading {
     pub(crate) fn take(segment: &Segment) -> Result<Reading> {
         let mut entries = Vec::new();
-        ledger::each_entry(segment, |at, record, attachment, entry| {
+        ledger::each_entry(segment, &mut |at, record, attachment, entry| {
             let word = entry.word.acquire();
             let seen = ledger::read(segment, entry, at, record, attachment);
             // One that changed meanwhile has no word: it is as no other reading has it.
@@ -98,7 +98,7 @@ impl Borrows {
         if agree {
             return Ok(());
         }
-        Err(corrupt!(
+        Err(corrupt_with!(
             "the borrows of slot {} are not those of its state (state {:#x}, {} shared, unique {})",
             slot,
             state,
@@ -112,7 +112,7 @@ impl Borrows {
         for seen in self.seen.iter().filter(|seen| seen.phase() == phase::HELD) {
             let Seen { index, slot, handle, .. } = *seen;
             if slot != handle.index() || segment.get::<Slot>(slot).is_none() {
-                return Err(corrupt!("ledger entry {} is about slot {} and {}", index, slot, handle));
+                return Err(corrupt_with!("ledger entry {} is about slot {} and {}", index, slot, handle));
             }
             if !lived(slot) {
                 return Err(corrupt!("slot {} is free and borrowed", slot));

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::layout::*;
 use crate::segment::Segment;
 use crate::sync;
-use crate::told::corrupt;
+use crate::told::{corrupt, corrupt_with};
 
 /// How often a region in which threads allocate is looked at before it is left out.
 const TRIES: u32 = 16;
@@ -90,8 +90,8 @@ impl Slots<'_> {
                 *found = is;
                 Ok(())
             }
-            Some(found) => Err(corrupt!("slot {} is {} and {} at once", slot, is.name(), found.name())),
-            None => Err(corrupt!("slot {} is {} in a region whose blocks have no such slot", slot, is.name())),
+            Some(found) => Err(corrupt_with!("slot {} is {} and {} at once", slot, is.name(), found.name())),
+            None => Err(corrupt_with!("slot {} is {} in a region whose blocks have no such slot", slot, is.name())),
         }
     }
 

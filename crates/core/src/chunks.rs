@@ -61,7 +61,7 @@ pub(crate) fn take_spare(
     region: &RegionRecord,
     need: u64,
 ) -> Result<Option<Run>> {
-    Ok(take_spare_where(change, segment, region, |count| count >= need)?.map(|(run, _)| run))
+    Ok(take_spare_where(change, segment, region, need, u64::MAX)?.map(|(run, _)| run))
 }
 
 pub(crate) fn take_spare_exact(
@@ -70,20 +70,21 @@ pub(crate) fn take_spare_exact(
     region: &RegionRecord,
     count: u64,
 ) -> Result<Option<(Run, u32)>> {
-    take_spare_where(change, segment, region, |spare| spare == count)
+    take_spare_where(change, segment, region, count, count)
 }
 
 fn take_spare_where(
     change: &mut Change<'_>,
     segment: &Segment,
     region: &RegionRecord,
-    fits: impl Fn(u64) -> bool,
+    least: u64,
+    most: u64,
 ) -> Result<Option<(Run, u32)>> {
     let mut link = change.get(&region.spare_chunks);
     for _ in 0..segment.capacity(Table::Chunks) {
         let Some((index, chunk)) = segment.linked::<Chunk>(link)? else { return Ok(None) };
         let mut run = chunk_run(change, chunk);
-        if !fits(run.count) {
+        if run.count < least || run.count > most {
             link = change.get(&chunk.next);
             continue;
         }

@@ -13,7 +13,7 @@ use crate::pages;
 use crate::segment::Segment;
 use crate::snapshot::NameInfo;
 use crate::sys::{self, Instant};
-use crate::told::told;
+use crate::told::told_with;
 
 /// The longest sleep of a waiter.
 const NAP: Duration = Duration::from_secs(1);
@@ -88,7 +88,7 @@ impl Attachment {
         let mut change = locked.change();
         let record = match self.find_name(name) {
             Some((_, old)) if is_live(&self.segment, old) => {
-                return Err(told!(
+                return Err(told_with!(
                     ErrorCode::AlreadyExists,
                     "the name {:?} is published for {}: unpublish it first",
                     name,
@@ -156,7 +156,7 @@ impl Attachment {
             }
             let left = sys::time_left(deadline)?;
             if left.is_zero() {
-                return Err(told!(ErrorCode::Timeout, "nobody published {:?} in the time given", name));
+                return Err(told_with!(ErrorCode::Timeout, "nobody published {:?} in the time given", name));
             }
             let tick = if planted(Fault::TickLate) { changed.acquire() } else { tick };
             changed.sleep_while(tick, left.min(NAP));
@@ -165,5 +165,5 @@ impl Attachment {
 }
 
 fn absent(name: &str) -> Error {
-    told!(ErrorCode::NotFound, "nothing is published as {:?} in this heap", name)
+    told_with!(ErrorCode::NotFound, "nothing is published as {:?} in this heap", name)
 }

@@ -115,6 +115,14 @@ impl Error {
         Error::told(ErrorCode::Corrupt, format_args!("{before}{what}{after}"))
     }
 
+    /// An error whose message others make, of a text with up to three numbers.
+    #[cfg(not(feature = "texts"))]
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn with_numbers(code: ErrorCode, number: u32, a: u64, b: u64, c: u64) -> Error {
+        Error::numbered(code, number, &[a, b, c].map(told::Value::Number))
+    }
+
     /// An error whose message others make.
     #[cfg(not(feature = "texts"))]
     #[cold]

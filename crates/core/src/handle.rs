@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::error::{Error, Result};
 use crate::error_code::ErrorCode;
-use crate::told::told;
+use crate::told::told_with;
 
 /// Bit 31 of a handle's index: the handle names a region.
 const REGION_BIT: u32 = 1 << 31;
@@ -102,7 +102,7 @@ impl FromStr for Handle {
 
     fn from_str(text: &str) -> Result<Handle> {
         let bad = || {
-            told!(
+            told_with!(
                 ErrorCode::InvalidArgument,
                 "{:?} is no handle: write one as b17:2043 (a buffer) or r3:77 (a region)",
                 text

@@ -222,7 +222,7 @@ fn snapshot(segment: &Segment, path: Option<&Path>, is_dead: &dyn Fn(u16) -> boo
     }
     let mut borrows = Vec::new();
     let mut owners = Vec::new();
-    ledger::each(segment, |seen| {
+    ledger::each(segment, &mut |seen| {
         if seen.phase() != phase::HELD {
             return Ok(());
         }
@@ -265,7 +265,7 @@ fn snapshot(segment: &Segment, path: Option<&Path>, is_dead: &dyn Fn(u16) -> boo
     }
     let identity = &segment.identity;
     let heap = HeapInfo {
-        id: format!("{:032x}", identity.id),
+        id: crate::attachment::hexadecimal(identity.id),
         path: path.map(|path| path.display().to_string()),
         shared: identity.flags & FLAG_SHARED != 0,
         verify: identity.flags & FLAG_VERIFY != 0,
@@ -300,7 +300,7 @@ impl Attachment {
         let tcb = &self.tcb()?;
         let Some((index, record)) = self.region_record(handle) else { return Err(self.stale(tcb, handle)) };
         let mut held = 0;
-        ledger::each(&self.segment, |seen| {
+        ledger::each(&self.segment, &mut |seen| {
             held += u64::from(seen.phase() == phase::HELD && is_about(&self.segment, &seen, handle));
             Ok(())
         })?;
@@ -424,7 +424,7 @@ impl Inspector {
         self.check_live(handle)?;
         let now = sys::ticks();
         let mut holders = Vec::new();
-        ledger::each(&self.segment, |seen| {
+        ledger::each(&self.segment, &mut |seen| {
             if seen.phase() == phase::HELD && is_about(&self.segment, &seen, handle) {
                 holders.push(ledger::holder(&self.segment, &seen, now, !self.is_dead(seen.attachment)));
             }

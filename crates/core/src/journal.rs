@@ -15,7 +15,7 @@ use crate::segment::Segment;
 use crate::sync::{Patience, Word};
 use crate::sys::Instant;
 use crate::threads::Op;
-use crate::told::{corrupt, told};
+use crate::told::{corrupt, told, told_with};
 
 /// A wait for the lock that is worth telling.
 const SLOW: Duration = Duration::from_millis(1);
@@ -63,7 +63,7 @@ impl<'a> Locked<'a> {
         let stolen = loop {
             match header.lock.cas_or(Fault::LockByStore, 0, mine) {
                 Ok(_) => break false,
-                Err(holder) if holder & 0xffff > attachments || holder & 0xffff == 0 => {
+                Err(holder) if crate::sys::ALONE || holder & 0xffff > attachments || holder & 0xffff == 0 => {
                     return Err(corrupt!("the lock's word is {:#x}, which no attachment writes", holder));
                 }
                 Err(holder) => {
@@ -80,7 +80,7 @@ impl<'a> Locked<'a> {
                         }
                     }
                     if !patience.wait() {
-                        return Err(told!(
+                        return Err(told_with!(
                             ErrorCode::Borrowed,
                             "the heap's lock is held by {} and was not released: is that process stopped?",
                             &attachment.describe((holder as u16).wrapping_sub(1))
@@ -127,7 +127,9 @@ impl<'a> Locked<'a> {
 
     /// Keeps an event until the lock is free.
     pub(crate) fn tell(&self, event: impl FnOnce() + 'static) {
-        self.notes.0.borrow_mut().push(Box::new(event));
+        if crate::EVENTS {
+            self.notes.0.borrow_mut().push(Box::new(event));
+        }
     }
 
     /// Says to those who wait that work under the lock goes on.

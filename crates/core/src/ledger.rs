@@ -68,8 +68,8 @@ pub(crate) fn read(segment: &Segment, entry: &Entry, index: u32, record: u32, at
 }
 
 /// Walks all entries in use.
-pub(crate) fn each(segment: &Segment, mut each: impl FnMut(Seen) -> Result<()>) -> Result<()> {
-    each_entry(segment, |at, record, attachment, entry| match read(segment, entry, at, record, attachment) {
+pub(crate) fn each(segment: &Segment, each: &mut dyn FnMut(Seen) -> Result<()>) -> Result<()> {
+    each_entry(segment, &mut |at, record, attachment, entry| match read(segment, entry, at, record, attachment) {
         Some(seen) => each(seen),
         None => Ok(()),
     })
@@ -77,7 +77,7 @@ pub(crate) fn each(segment: &Segment, mut each: impl FnMut(Seen) -> Result<()>) 
 
 /// Walks the entries of all pages that threads have, with their index, thread record and attachment. The walk is bounded
 /// by the tables' capacities whatever the segment says.
-pub(crate) fn each_entry(segment: &Segment, mut each: impl FnMut(u32, u32, u16, &Entry) -> Result<()>) -> Result<()> {
+pub(crate) fn each_entry(segment: &Segment, each: &mut dyn FnMut(u32, u32, u16, &Entry) -> Result<()>) -> Result<()> {
     for index in 0..segment.used(Table::Threads) {
         let Some(record) = segment.get::<ThreadRecord>(index) else { continue };
         let Some(attachment) = record_owner::attachment(record.owner.acquire()) else { continue };
@@ -119,10 +119,19 @@ pub(crate) fn holder(segment: &Segment, seen: &Seen, now: u32, alive: bool) -> H
 }
 
 /// Text kept in words, up to its first zero byte or this length; what is no UTF-8 is shown as replaced.
-pub(crate) fn text(words: &[crate::sync::Word], length: usize) -> String {
-    let bytes: Vec<u8> = words.iter().flat_map(|word| word.relaxed().to_le_bytes()).take(length).collect();
-    let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
-    String::from_utf8_lossy(&bytes[..end]).into_owned()
+pub(crate) fn text(words: &[crate::sync::Word; 8], length: usize) -> String {
+    let mut bytes = Vec::with_capacity(64);
+    for word in words {
+        bytes.extend_from_slice(&word.relaxed().to_le_bytes());
+    }
+    bytes.truncate(length);
+    if let Some(end) = bytes.iter().position(|byte| *byte == 0) {
+        bytes.truncate(end);
+    }
+    String::from_utf8(bytes).unwrap_or_else(|error| {
+        let shown = |byte: &u8| if byte.is_ascii() { char::from(*byte) } else { char::REPLACEMENT_CHARACTER };
+        error.as_bytes().iter().map(shown).collect()
+    })
 }
 
 /// Text as words, cut to 64 bytes at a character.

@@ -10,7 +10,7 @@ use crate::layout::{IDENTITY_WORDS, Identity};
 use crate::segment::check_identity;
 use crate::sync::kill_point;
 use crate::sys;
-use crate::told::corrupt;
+use crate::told::corrupt_with;
 
 /// Files that are being made begin so; no name does.
 const DRAFT: &str = ".new-";
@@ -235,7 +235,7 @@ pub(crate) fn read_identity(file: &File, path: &Path) -> Result<Identity> {
     let identity = check_identity(&std::array::from_fn(word))?;
     let length = file.metadata().map_err(|error| sys::error(&path.display().to_string(), &error))?.len();
     if length != identity.size {
-        return Err(corrupt!(
+        return Err(corrupt_with!(
             "{} has {} bytes, its header says {}",
             &path.display().to_string(),
             length,

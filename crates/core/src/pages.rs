@@ -9,7 +9,7 @@ use crate::journal::{Change, Locked};
 use crate::layout::*;
 use crate::segment::{Record, Segment, Source};
 use crate::sys;
-use crate::told::{corrupt, told};
+use crate::told::{corrupt, told, told_with};
 
 /// The longest run that goes back in one call (1 GiB), since others wait for it.
 const LONGEST_TRIM: u64 = (1 << 30) / GRANULE;
@@ -218,7 +218,7 @@ pub(crate) fn take_record<'s, R: Record>(
             Table::Blocks => (R::TABLE.noun(), segment.capacity(Table::Slots)),
             table => (table.noun(), segment.capacity(table)),
         };
-        told!(
+        told_with!(
             ErrorCode::LimitReached,
             "the heap's table for {} is full ({} at most): end, close or detach what is no longer used",
             noun,

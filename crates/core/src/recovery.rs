@@ -15,7 +15,7 @@ use crate::pages;
 use crate::sync::Patience;
 use crate::sys;
 use crate::threads::record_owner;
-use crate::told::told;
+use crate::told::told_with;
 
 /// Looks at all attachments and recovers the dead ones.
 pub(crate) fn recover_dead(attachment: &Attachment) -> Result<()> {
@@ -24,7 +24,8 @@ pub(crate) fn recover_dead(attachment: &Attachment) -> Result<()> {
     }
     for index in 0..attachment.segment.used(Table::Attachments) as u16 {
         if attachment.is_dead(index) {
-            let _span = tracing::info_span!("recovery", heap = attachment.id(), attachment = index).entered();
+            let _span = crate::EVENTS
+                .then(|| tracing::info_span!("recovery", heap = attachment.id(), attachment = index).entered());
             let locked = Locked::take(attachment)?;
             if attachment.is_dead(index) {
                 recover(&locked, index)?;
@@ -41,7 +42,7 @@ pub(crate) fn recover_holders(attachment: &Attachment, subject: Handle) -> Resul
         return Ok(false);
     }
     let mut holders: Vec<u16> = Vec::new();
-    ledger::each(&attachment.segment, |seen| {
+    ledger::each(&attachment.segment, &mut |seen| {
         let other = seen.attachment != attachment.index && !holders.contains(&seen.attachment);
         if other && crate::inspect::is_about(&attachment.segment, &seen, subject) {
             holders.push(seen.attachment);
@@ -77,7 +78,7 @@ pub(crate) fn recover(locked: &Locked<'_>, dead: u16) -> Result<()> {
         large::release_pending(locked, index)?;
     }
     let mut entries = Vec::new();
-    ledger::each(segment, |seen| {
+    ledger::each(segment, &mut |seen| {
         if seen.attachment == dead {
             entries.push(seen);
         }
@@ -172,7 +173,7 @@ fn end_for_the_dead(locked: &Locked<'_>, seen: &ledger::Seen) -> Result<()> {
         && !recount(locked, seen.slot, generation, Some(seen))?
     {
         let who = locked.attachment.describe(seen.attachment);
-        return Err(told!(
+        return Err(told_with!(
             ErrorCode::Borrowed,
             "what {} held cannot be counted yet: another process stopped in the middle of a borrow",
             &who
@@ -238,7 +239,7 @@ fn recount(locked: &Locked<'_>, index: u32, generation: u32, dead: Option<&ledge
     let mut patience = Patience::short();
     let count = loop {
         let (mut count, mut moving) = (0u64, false);
-        ledger::each(segment, |seen| {
+        ledger::each(segment, &mut |seen| {
             let here = seen.slot == index && seen.handle.generation() == generation && !seen.is_unique();
             if !here || dead.is_some_and(|dead| seen.index == dead.index) {
                 return Ok(());

@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::layout::*;
 use crate::sync::{Half, Known, Word};
 use crate::sys;
-use crate::told::{corrupt, told};
+use crate::told::{corrupt, corrupt_with, told, told_with};
 
 /// A mapped segment. References that it gives live as long as it does.
 pub(crate) struct Segment {
@@ -106,7 +106,7 @@ fn zeroed(count: u32) -> Box<[Known]> {
 }
 
 fn reserve_error(size: u64, why: &str) -> Error {
-    told!(
+    told_with!(
         ErrorCode::OutOfMemory,
         "no {} bytes of address space could be reserved ({}): make the heap with a smaller limit",
         size,
@@ -267,7 +267,7 @@ impl Segment {
     /// What a link of a list says, of which so many are left.
     fn index_at(&self, table: Table, link: u64, left: &mut u32) -> Result<u32> {
         let Some(fewer) = left.checked_sub(1) else {
-            return Err(corrupt!("a list in the table for {} has a loop", table.noun()));
+            return Err(corrupt_with!("a list in the table for {} has a loop", table.noun()));
         };
         *left = fewer;
         u32::try_from(link - 1).map_err(|_| no_link(table, link))
@@ -334,13 +334,13 @@ impl Segment {
 #[cold]
 #[inline(never)]
 fn no_record(table: Table, index: u32) -> Error {
-    corrupt!("index {} of the table for {} has no record", index, table.noun())
+    corrupt_with!("index {} of the table for {} has no record", index, table.noun())
 }
 
 #[cold]
 #[inline(never)]
 fn no_link(table: Table, link: u64) -> Error {
-    corrupt!("link {:#x} in the table for {}", link, table.noun())
+    corrupt_with!("link {:#x} in the table for {}", link, table.noun())
 }
 
 /// Checks the words of an identity: kind of file, version, byte order, size.

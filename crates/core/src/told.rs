@@ -1,4 +1,4 @@
-//! Messages of errors: `told!` and `corrupt!` make an error from a text and the values in it. The feature `texts` says who
+//! Messages of errors: `told!`, `corrupt!` and the two with `_with` make an error from a text and the values in it. The feature `texts` says who
 //! makes the message of them: this library, or whoever reads the error. The latter is for modules of WebAssembly, where the
 //! texts, and the code that puts values into them, would be a tenth of all. Such an error has the text's number and the
 //! values, and `cargo xtask gen` writes the texts by their numbers for JavaScript, from these macros in the source.
@@ -8,9 +8,17 @@
 pub(crate) const DAMAGED: [&str; 2] =
     ["the heap's records are damaged: ", ". Close it everywhere, keep the file for a report, make a new heap"];
 
-/// An error with a code, a text, and values for its `{}`, `{:#x}` (a number) and `{:?}` (a text).
+/// An error with a code, a text, and up to three numbers for its `{}` and `{:#x}`.
 #[cfg(feature = "texts")]
 macro_rules! told {
+    ($code:expr, $text:literal $(, $number:expr)* $(,)?) => {
+        $crate::error::Error::told($code, format_args!($text $(, $number)*))
+    };
+}
+
+/// As `told!`, with any values: for `{}`, `{:#x}` (a number) and `{:?}` (a text).
+#[cfg(feature = "texts")]
+macro_rules! told_with {
     ($code:expr, $text:literal $(, $value:expr)* $(,)?) => {
         $crate::error::Error::told($code, format_args!($text $(, $value)*))
     };
@@ -19,6 +27,14 @@ macro_rules! told {
 /// As `told!`, for records that contradict each other.
 #[cfg(feature = "texts")]
 macro_rules! corrupt {
+    ($text:literal $(, $number:expr)* $(,)?) => {
+        $crate::error::Error::damaged(format_args!($text $(, $number)*))
+    };
+}
+
+/// As `corrupt!`, with any values.
+#[cfg(feature = "texts")]
+macro_rules! corrupt_with {
     ($text:literal $(, $value:expr)* $(,)?) => {
         $crate::error::Error::damaged(format_args!($text $(, $value)*))
     };
@@ -26,6 +42,23 @@ macro_rules! corrupt {
 
 #[cfg(not(feature = "texts"))]
 macro_rules! told {
+    ($code:expr, $text:literal $(,)?) => {
+        $crate::told::told!($code, $text, 0, 0, 0)
+    };
+    ($code:expr, $text:literal, $a:expr $(,)?) => {
+        $crate::told::told!($code, $text, $a, 0, 0)
+    };
+    ($code:expr, $text:literal, $a:expr, $b:expr $(,)?) => {
+        $crate::told::told!($code, $text, $a, $b, 0)
+    };
+    ($code:expr, $text:literal, $a:expr, $b:expr, $c:expr $(,)?) => {{
+        const NUMBER: u32 = $crate::told::number($text);
+        $crate::error::Error::with_numbers($code, NUMBER, $a as u64, $b as u64, $c as u64)
+    }};
+}
+
+#[cfg(not(feature = "texts"))]
+macro_rules! told_with {
     ($code:expr, $text:literal $(, $value:expr)* $(,)?) => {{
         const NUMBER: u32 = $crate::told::number($text);
         $crate::error::Error::numbered($code, NUMBER, &[$($crate::told::Value::from($value)),*])
@@ -34,14 +67,21 @@ macro_rules! told {
 
 #[cfg(not(feature = "texts"))]
 macro_rules! corrupt {
+    ($text:literal $(, $number:expr)* $(,)?) => {
+        $crate::told::told!($crate::error::ErrorCode::Corrupt, $text $(, $number)*)
+    };
+}
+
+#[cfg(not(feature = "texts"))]
+macro_rules! corrupt_with {
     ($text:literal $(, $value:expr)* $(,)?) => {
-        $crate::told::told!($crate::error::ErrorCode::Corrupt, $text $(, $value)*)
+        $crate::told::told_with!($crate::error::ErrorCode::Corrupt, $text $(, $value)*)
     };
 }
 
 #[cfg(any(target_family = "wasm", not(feature = "texts")))]
 pub(crate) use numbered::{Value, encoded, number};
-pub(crate) use {corrupt, told};
+pub(crate) use {corrupt, corrupt_with, told, told_with};
 
 #[cfg(any(target_family = "wasm", not(feature = "texts")))]
 mod numbered {

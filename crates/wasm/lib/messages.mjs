@@ -24,6 +24,7 @@ export const MESSAGES = new Map([
   [0x33cfa083, "the heap's records are damaged: extent list. Close it everywhere, keep the file for a report, make a new heap"],
   [0x364b2561, "the heap's records are damaged: the header says a size of {} bytes. Close it everywhere, keep the file for a report, make a new heap"],
   [0x3d309ad2, "the heap's records are damaged: a buffer at {} with {} bytes. Close it everywhere, keep the file for a report, make a new heap"],
+  [0x3e8d4337, "texts"],
   [0x3f4b9d05, "there is no memory to note who has each granule"],
   [0x4200ff06, "the heap's records are damaged: {} was never finished as a shared heap. Close it everywhere, keep the file for a report, make a new heap"],
   [0x427bba1f, "the heap's records are damaged: page {} of the ledger is not thread record {}'s. Close it everywhere, keep the file for a report, make a new heap"],

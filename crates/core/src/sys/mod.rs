@@ -56,11 +56,11 @@ pub(crate) fn error(what: &str, error: &std::io::Error) -> crate::error::Error {
         ErrorKind::Unsupported => ErrorCode::Unsupported,
         _ => ErrorCode::Io,
     };
-    crate::told::told!(code, "{}: {}", what, &reason(error))
+    crate::told::told_with!(code, "{}: {}", what, &reason(error))
 }
 
 /// The error for what this system lacks.
 pub(crate) fn unsupported(what: &str) -> crate::error::Error {
     use crate::error::ErrorCode;
-    crate::told::told!(ErrorCode::Unsupported, "{} on this system; docs/platforms.md lists what works where", what)
+    crate::told::told_with!(ErrorCode::Unsupported, "{} on this system; docs/platforms.md lists what works where", what)
 }

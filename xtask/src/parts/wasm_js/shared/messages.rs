@@ -1,4 +1,4 @@
-//! The texts of the core's errors by their numbers, for JavaScript: read from `told!` and `corrupt!` in the core's source
+//! The texts of the core's errors by their numbers, for JavaScript: read from `told!`, `corrupt!` and those with `_with` in the core's source
 //! (`crates/core/src/told.rs`).
 
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ pub fn write(ctx: &Ctx) -> Result<String> {
     for source in &sources {
         for (name, rest) in uses(source) {
             let (text, _) = literal(rest)?;
-            let whole = if name == "corrupt" { format!("{before}{text}{after}") } else { text.clone() };
+            let whole = if name.starts_with("corrupt") { format!("{before}{text}{after}") } else { text.clone() };
             if let Some(other) = texts.insert(number(&text), whole.clone()) {
                 ensure!(other == whole, "two texts have one number: {other:?} and {whole:?}: change one");
             }
@@ -55,9 +55,9 @@ fn read(folder: &Path, sources: &mut Vec<String>) -> Result<()> {
     Ok(())
 }
 
-/// The uses of both macros: which one, and what follows its parenthesis.
+/// The uses of the macros: which one, and what follows its parenthesis.
 fn uses(source: &str) -> impl Iterator<Item = (&'static str, &str)> {
-    ["told", "corrupt"].into_iter().flat_map(move |name| {
+    ["told", "told_with", "corrupt", "corrupt_with"].into_iter().flat_map(move |name| {
         let call = format!("{name}!(");
         source.match_indices(&call).map(|(at, call)| (name, &source[at + call.len()..])).collect::<Vec<_>>()
     })
