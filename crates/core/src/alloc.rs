@@ -19,11 +19,12 @@ use crate::pages;
 use crate::runtime::CopyReason;
 use crate::snapshot::BorrowKind;
 use crate::sync::{self, Patience};
+use crate::sys;
 use crate::threads::Tcb;
 use crate::told::{corrupt, told, told_with};
 
 /// Zeroing more than this is done under a unique borrow, so that a closer sees a holder and need not wait.
-const LONG_ZERO: u64 = 64 << 10;
+const LONG_ZERO: u64 = if sys::ALONE { u64::MAX } else { 64 << 10 };
 const MAX_CHUNK: u64 = (64 << 20) / GRANULE;
 
 /// Why the fast path of an allocation could not go on.
@@ -326,7 +327,7 @@ impl Attachment {
     pub(crate) fn begin_new(&self, tcb: &Tcb, handle: Handle) -> Option<u32> {
         let FreeEntry { index, entry, word } = tcb.free_entries.pop()?;
         entry.handle.set_release(handle.to_bits());
-        entry.meta.set_release(meta::new(crate::sys::ticks()));
+        entry.meta.set_release(meta::new(sys::ticks()));
         entry.word.set_release(phase::begun(word, tcb.mark, NEW_KIND));
         Some(index)
     }

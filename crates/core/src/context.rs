@@ -237,6 +237,12 @@ impl Attachment {
     /// Runs `f` on a live buffer with the thread's mark up, so that its region cannot close meanwhile. `f` takes no
     /// lock and does not wait.
     pub(crate) fn pinned<T>(&self, tcb: &Tcb, handle: Handle, f: impl FnOnce(u32, &Context, &Slot) -> T) -> Result<T> {
+        let (mut f, mut result) = (Some(f), None);
+        self.do_pinned(tcb, handle, &mut |at, context, slot| result = f.take().map(|f| f(at, context, slot)))?;
+        result.ok_or_else(|| Error::new(ErrorCode::Internal))
+    }
+
+    fn do_pinned(&self, tcb: &Tcb, handle: Handle, f: &mut dyn FnMut(u32, &Context, &Slot)) -> Result<()> {
         let mut patience = Patience::short();
         loop {
             let slot = self.segment.get::<Slot>(handle.index()).filter(|_| handle.kind() == HandleKind::Buffer);
@@ -259,9 +265,9 @@ impl Attachment {
             sync::light(self.segment.cheap);
             let word = region.control.acquire();
             if control::lives(word, owner) {
-                let result = f(at, context, slot);
+                f(at, context, slot);
                 context.busy.set_release(0);
-                return Ok(result);
+                return Ok(());
             }
             context.busy.set_release(0);
             let closing = control::status(word) == control::CLOSING && control::epoch(word) == control::epoch(owner);

@@ -133,7 +133,7 @@ impl Attachment {
             entry.word.set_release(free);
             return Err(Miss::Slow);
         };
-        let alone = kind == BorrowKind::Unique || here.quiet & control::COUNTED == 0;
+        let alone = kind == BorrowKind::Unique || !sys::ALONE && here.quiet & control::COUNTED == 0;
         let next = match kind {
             BorrowKind::Unique => state | tcb.free_entries.unique(),
             BorrowKind::Shared if !alone => state + 1,

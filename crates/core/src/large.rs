@@ -118,7 +118,7 @@ impl Attachment {
             change.set(counter, change.get(counter).wrapping_add(n));
         }
         let zero = request.zero && !run.fresh;
-        let entry = if zero { self.begin_new(tcb, handle) } else { None };
+        let entry = if zero && !sys::ALONE { self.begin_new(tcb, handle) } else { None };
         match entry {
             Some(entry) => change.set(&slot.state, state::of(generation) | state::UNIQUE | u64::from(entry)),
             None => {

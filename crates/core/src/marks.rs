@@ -23,7 +23,7 @@ impl Attachment {
     }
 
     /// Changes a live buffer's state word by exchange, with the thread's mark up so that its region cannot close.
-    fn change_state(&self, handle: Handle, change: impl Fn(u64) -> std::result::Result<u64, Refusal>) -> Result<()> {
+    fn change_state(&self, handle: Handle, change: fn(u64) -> std::result::Result<u64, Refusal>) -> Result<()> {
         let tcb = &self.tcb()?;
         let mut patience = Patience::short();
         loop {

@@ -210,24 +210,32 @@ pub(crate) fn take_record<'s, R: Record>(
         change.set(&table.free, change.get(link(record)));
         return Ok((index, record));
     }
+    let index = next_record(locked, change, R::TABLE)?;
+    Ok((index, segment.record(index)?))
+}
+
+/// The next record of a table that was never handed out.
+fn next_record(locked: &Locked<'_>, change: &mut Change<'_>, kind: Table) -> Result<u32> {
+    let segment = locked.segment;
+    let table = &segment.header().tables[kind as usize];
     let index = change.get(&table.used);
-    let index = u32::try_from(index).ok().filter(|i| *i < segment.capacity(R::TABLE)).ok_or_else(|| {
+    let index = u32::try_from(index).ok().filter(|i| *i < segment.capacity(kind)).ok_or_else(|| {
         // Entries and slots are handed out by the page and the block; people count what is in them.
-        let (noun, capacity) = match R::TABLE {
-            Table::EntryPages => (R::TABLE.noun(), segment.capacity(Table::Entries)),
-            Table::Blocks => (R::TABLE.noun(), segment.capacity(Table::Slots)),
-            table => (table.noun(), segment.capacity(table)),
+        let counted = match kind {
+            Table::EntryPages => Table::Entries,
+            Table::Blocks => Table::Slots,
+            table => table,
         };
         told_with!(
             ErrorCode::LimitReached,
             "the heap's table for {} is full ({} at most): end, close or detach what is no longer used",
-            noun,
-            capacity
+            kind.noun(),
+            segment.capacity(counted)
         )
     })?;
-    ensure_extent(locked, R::TABLE, index)?;
+    ensure_extent(locked, kind, index)?;
     change.set(&table.used, u64::from(index) + 1);
-    Ok((index, segment.record(index)?))
+    Ok(index)
 }
 
 /// Makes the extent of a table that holds this index, as a change of its own. Extents are never given back.

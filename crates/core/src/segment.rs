@@ -74,6 +74,55 @@ records! {
     NameRecord => Names,
 }
 
+/// Why there is no record that the segment itself names. It becomes an error where it is handed on, so that whoever looks a
+/// record up has little to carry.
+#[cfg(not(target_family = "wasm"))]
+#[derive(Debug)]
+pub(crate) struct NoRecord(Table, u32);
+
+#[cfg(not(target_family = "wasm"))]
+impl NoRecord {
+    fn new(table: Table, index: u32) -> NoRecord {
+        NoRecord(table, index)
+    }
+
+    fn what(&self) -> (Table, u32) {
+        (self.0, self.1)
+    }
+}
+
+/// In WebAssembly a look-up gives an address or none: what was missing last is noted, for the message.
+#[cfg(target_family = "wasm")]
+#[derive(Debug)]
+pub(crate) struct NoRecord;
+
+#[cfg(target_family = "wasm")]
+static MISSING: Word = Word::new(0);
+
+#[cfg(target_family = "wasm")]
+impl NoRecord {
+    #[cold]
+    #[inline(never)]
+    fn new(table: Table, index: u32) -> NoRecord {
+        MISSING.set_relaxed(table as u64 | u64::from(index) << 32);
+        NoRecord
+    }
+
+    fn what(&self) -> (Table, u32) {
+        let missing = MISSING.relaxed();
+        (Table::ALL[missing as u32 as usize % TABLES], (missing >> 32) as u32)
+    }
+}
+
+impl From<NoRecord> for Error {
+    #[cold]
+    #[inline(never)]
+    fn from(missing: NoRecord) -> Error {
+        let (table, index) = missing.what();
+        corrupt_with!("index {} of the table for {} has no record", index, table.noun())
+    }
+}
+
 /// A walk over a list of records: at most as many as the table has, else `Corrupt`, which is the last.
 pub(crate) struct Links<'s, R> {
     segment: &'s Segment,
@@ -251,8 +300,8 @@ impl Segment {
     }
 
     /// The record with this index, or `Corrupt`: for indices that the segment itself names.
-    pub(crate) fn record<R: Record>(&self, index: u32) -> Result<&R> {
-        self.get(index).ok_or_else(|| no_record(R::TABLE, index))
+    pub(crate) fn record<R: Record>(&self, index: u32) -> std::result::Result<&R, NoRecord> {
+        self.get(index).ok_or_else(|| NoRecord::new(R::TABLE, index))
     }
 
     /// The record behind a stored index plus one; `None` for 0.
@@ -329,12 +378,6 @@ impl Segment {
             sys::unmap(self.base, self.geometry.size as usize)
         }
     }
-}
-
-#[cold]
-#[inline(never)]
-fn no_record(table: Table, index: u32) -> Error {
-    corrupt_with!("index {} of the table for {} has no record", index, table.noun())
 }
 
 #[cold]

@@ -17,6 +17,7 @@ use crate::layout::*;
 use crate::near::Near;
 use crate::pages;
 use crate::process::PerProcess;
+use crate::segment::NoRecord;
 use crate::sync::{self, Mark, Mutex, Patience, Standing};
 use crate::sys;
 use crate::told::{corrupt, told};
@@ -444,7 +445,7 @@ impl Attachment {
         }
     }
 
-    pub(crate) fn record_of(&self, tcb: &Tcb) -> Result<&ThreadRecord> {
+    pub(crate) fn record_of(&self, tcb: &Tcb) -> std::result::Result<&ThreadRecord, NoRecord> {
         self.segment.record(tcb.record)
     }
 

@@ -33,7 +33,7 @@ pub(crate) fn at(number: u32) -> Result<Rc<Entry>> {
 }
 
 /// Does something with the heap with this number.
-pub(crate) fn with(number: u32, work: impl FnOnce(&Heap) -> Result<()>) -> u32 {
+pub(crate) fn with(number: u32, work: &dyn Fn(&Heap) -> Result<()>) -> u32 {
     status(at(number).and_then(|entry| work(&entry.heap)))
 }
 
@@ -84,7 +84,7 @@ pub fn heap_by_id(id: u32) -> u32 {
 /// Gives the id as text, then the limit and whether shared borrows are checksummed.
 #[wasm_bindgen]
 pub fn heap_describe(number: u32) -> u32 {
-    with(number, |heap| {
+    with(number, &|heap| {
         give_bytes(heap.id().into_bytes());
         give_bits(2, heap.limit());
         give(4, heap.verify().into());
@@ -128,7 +128,7 @@ pub fn heap_drop(number: u32) {
 /// Gives the statistics.
 #[wasm_bindgen]
 pub fn heap_snapshot(number: u32) -> u32 {
-    with(number, |heap| {
+    with(number, &|heap| {
         let snapshot = heap.snapshot()?;
         give_data(|data| data.snapshot(&snapshot));
         Ok(())
@@ -138,7 +138,7 @@ pub fn heap_snapshot(number: u32) -> u32 {
 /// Gives the report of a check.
 #[wasm_bindgen]
 pub fn heap_check(number: u32) -> u32 {
-    with(number, |heap| {
+    with(number, &|heap| {
         let report = heap.check()?;
         give_data(|data| data.report(&report));
         Ok(())
@@ -148,7 +148,7 @@ pub fn heap_check(number: u32) -> u32 {
 /// Gives the bytes given back.
 #[wasm_bindgen]
 pub fn heap_trim(number: u32) -> u32 {
-    with(number, |heap| {
+    with(number, &|heap| {
         give_bits(0, heap.trim()?);
         Ok(())
     })
@@ -157,7 +157,7 @@ pub fn heap_trim(number: u32) -> u32 {
 /// Gives the holders.
 #[wasm_bindgen]
 pub fn heap_holders(number: u32, low: u32, high: u32) -> u32 {
-    with(number, |heap| {
+    with(number, &|heap| {
         let holders = heap.holders(handle(low, high))?;
         give_data(|data| data.holders(&holders));
         Ok(())
@@ -167,13 +167,13 @@ pub fn heap_holders(number: u32, low: u32, high: u32) -> u32 {
 /// Puts a handle under a name.
 #[wasm_bindgen]
 pub fn publish(number: u32, name: u32, low: u32, high: u32) -> u32 {
-    with(number, |heap| heap.publish(&text(name)?, handle(low, high)))
+    with(number, &|heap| heap.publish(&text(name)?, handle(low, high)))
 }
 
 /// Gives the handle under a name.
 #[wasm_bindgen]
 pub fn lookup(number: u32, name: u32) -> u32 {
-    with(number, |heap| {
+    with(number, &|heap| {
         give_bits(0, heap.lookup(&text(name)?)?.to_bits());
         Ok(())
     })
@@ -182,5 +182,5 @@ pub fn lookup(number: u32, name: u32) -> u32 {
 /// Takes a name out.
 #[wasm_bindgen]
 pub fn unpublish(number: u32, name: u32) -> u32 {
-    with(number, |heap| heap.unpublish(&text(name)?))
+    with(number, &|heap| heap.unpublish(&text(name)?))
 }

@@ -4,6 +4,8 @@
 //! reads and writes bytes in the module's memory itself. `border.rs` says how results and errors go out.
 #![cfg(target_family = "wasm")]
 
+#[cfg(all(feature = "allocator", target_arch = "wasm32", not(target_feature = "atomics")))]
+mod allocator;
 mod border;
 mod buffer;
 mod data;

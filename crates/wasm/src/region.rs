@@ -11,7 +11,7 @@ use crate::heap::{at, with};
 /// Makes a region; no limit is NaN. Gives its handle.
 #[wasm_bindgen]
 pub fn region_create(heap: u32, name: u32, limit: f64) -> u32 {
-    with(heap, |heap| {
+    with(heap, &|heap| {
         let mut options = RegionOptions::new().name(text(name)?);
         if !limit.is_nan() {
             options = options.limit(limit as u64);
@@ -24,7 +24,7 @@ pub fn region_create(heap: u32, name: u32, limit: f64) -> u32 {
 /// Gives state and counters .
 #[wasm_bindgen]
 pub fn region_info(heap: u32, low: u32, high: u32) -> u32 {
-    with(heap, |heap| {
+    with(heap, &|heap| {
         let info = heap.region_info(handle(low, high))?;
         give_data(|data| data.region(&info));
         Ok(())
@@ -34,7 +34,7 @@ pub fn region_info(heap: u32, low: u32, high: u32) -> u32 {
 /// Gives the states of so many buffers .
 #[wasm_bindgen]
 pub fn region_buffers(heap: u32, low: u32, high: u32, limit: f64) -> u32 {
-    with(heap, |heap| {
+    with(heap, &|heap| {
         let buffers = heap.buffers(handle(low, high), limit as usize)?;
         give_data(|data| data.buffers(&buffers));
         Ok(())
@@ -44,25 +44,25 @@ pub fn region_buffers(heap: u32, low: u32, high: u32, limit: f64) -> u32 {
 /// Empties a region.
 #[wasm_bindgen]
 pub fn region_reset(heap: u32, low: u32, high: u32) -> u32 {
-    with(heap, |heap| heap.reset(handle(low, high)))
+    with(heap, &|heap| heap.reset(handle(low, high)))
 }
 
 /// Frees a region.
 #[wasm_bindgen]
 pub fn region_close(heap: u32, low: u32, high: u32) -> u32 {
-    with(heap, |heap| heap.close(handle(low, high)))
+    with(heap, &|heap| heap.close(handle(low, high)))
 }
 
 /// Frees a region with its last borrow.
 #[wasm_bindgen]
 pub fn region_close_when_idle(heap: u32, low: u32, high: u32) -> u32 {
-    with(heap, |heap| heap.close_when_idle(handle(low, high)))
+    with(heap, &|heap| heap.close_when_idle(handle(low, high)))
 }
 
 /// 0 if no buffer of the region is borrowed; `Timeout` if one is.
 #[wasm_bindgen]
 pub fn region_idle(heap: u32, low: u32, high: u32) -> u32 {
-    with(heap, |heap| heap.wait_idle(handle(low, high), Some(Duration::ZERO)))
+    with(heap, &|heap| heap.wait_idle(handle(low, high), Some(Duration::ZERO)))
 }
 
 /// The region's object was collected. True if the region was open (R7).

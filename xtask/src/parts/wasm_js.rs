@@ -24,7 +24,17 @@ pub fn setup(ctx: &Ctx) -> Result<Option<PathBuf>> {
     let Some(kit) = ctx.wasm_kit(Wasm::Small, "tests of the WebAssembly package")? else { return Ok(None) };
     let mut command = kit.cargo(ctx);
     // As a module alone: with a library beside it, the linker would not see the whole program.
-    command.args(["rustc", "--release", "--locked", "--package", "weaveheap-wasm", "--crate-type", "cdylib"]);
+    command.args([
+        "rustc",
+        "--release",
+        "--locked",
+        "--package",
+        "weaveheap-wasm",
+        "--features",
+        "allocator",
+        "--crate-type",
+        "cdylib",
+    ]);
     command.args(kit.target_args());
     for (key, value) in [("OPT_LEVEL", "z"), ("LTO", "fat"), ("PANIC", "abort"), ("DEBUG", "false")] {
         command.env(format!("CARGO_PROFILE_RELEASE_{key}"), value);
