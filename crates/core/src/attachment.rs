@@ -251,8 +251,7 @@ impl Attachment {
     /// Takes an attachment record of the segment. On failure the mapping is ended.
     fn join(segment: Segment, options: HeapOptions, path: Option<PathBuf>) -> Result<Arc<Attachment>> {
         static SERIALS: Word = Word::new(1);
-        let _span = crate::EVENTS
-            .then(|| tracing::info_span!("attach", heap = %format_args!("{:032x}", segment.identity.id)).entered());
+        crate::span!("attach", heap = %format_args!("{:032x}", segment.identity.id));
         let process = sys::process_id();
         let mut attachment = Attachment {
             segment,
@@ -356,7 +355,7 @@ impl Attachment {
     }
 
     pub(crate) fn path(&self) -> Option<&Path> {
-        self.path.as_deref()
+        self.path.as_deref().filter(|_| sys::SHARED_HEAPS)
     }
 
     pub(crate) fn is_shared(&self) -> bool {
@@ -526,7 +525,7 @@ impl Attachment {
 
     /// Gives all free memory back to the system; bytes.
     pub(crate) fn trim(&self) -> Result<u64> {
-        let _span = crate::EVENTS.then(|| tracing::info_span!("trim", heap = self.id()).entered());
+        crate::span!("trim", heap = self.id());
         Ok(pages::trim(&self.locked()?, 1)? * GRANULE)
     }
 

@@ -28,7 +28,7 @@ const LOOKS: Looks = Looks { alike: 4, in_all: 64, pause: Duration::from_millis(
 
 impl Attachment {
     pub(crate) fn check(&self) -> Result<CheckReport> {
-        let _span = crate::EVENTS.then(|| tracing::info_span!("check", heap = self.id()).entered());
+        crate::span!("check", heap = self.id());
         let _op = self.tcb()?;
         crate::recovery::recover_dead(self)?;
         crate::arena::finish_all_draining(self)?;

@@ -24,6 +24,16 @@
 #[cfg(all(test, target_family = "wasm"))]
 extern crate test;
 
+/// Puts the rest of a block into a span of `tracing`. Modules of WebAssembly have none: the end of a
+/// span is large, also where nobody hears of it.
+macro_rules! span {
+    ($($field:tt)*) => {
+        #[cfg(not(target_family = "wasm"))]
+        let _span = tracing::info_span!($($field)*).entered();
+    };
+}
+pub(crate) use span;
+
 #[cfg(weaveheap_kill_points)]
 mod accounts;
 mod alloc;

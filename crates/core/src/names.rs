@@ -10,7 +10,7 @@ use crate::layout::{IDENTITY_WORDS, Identity};
 use crate::segment::check_identity;
 use crate::sync::kill_point;
 use crate::sys;
-use crate::told::corrupt_with;
+use crate::told::{corrupt_with, told_with};
 
 /// Files that are being made begin so; no name does.
 const DRAFT: &str = ".new-";
@@ -26,11 +26,10 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
     if is_name(name) {
         return Ok(());
     }
-    Err(Error::told(
+    Err(told_with!(
         ErrorCode::InvalidName,
-        format_args!(
-            "{name:?} is no name: use 1 to 64 of a-z, 0-9, dot, underscore and hyphen, beginning with a letter or digit"
-        ),
+        "{:?} is no name: use 1 to 64 of a-z, 0-9, dot, underscore and hyphen, beginning with a letter or digit",
+        name
     ))
 }
 

@@ -24,8 +24,7 @@ pub(crate) fn recover_dead(attachment: &Attachment) -> Result<()> {
     }
     for index in 0..attachment.segment.used(Table::Attachments) as u16 {
         if attachment.is_dead(index) {
-            let _span = crate::EVENTS
-                .then(|| tracing::info_span!("recovery", heap = attachment.id(), attachment = index).entered());
+            crate::span!("recovery", heap = attachment.id(), attachment = index);
             let locked = Locked::take(attachment)?;
             if attachment.is_dead(index) {
                 recover(&locked, index)?;

@@ -60,6 +60,7 @@ export const MESSAGES = new Map([
   [0xa0d6cccc, "the buffer is frozen: nobody may write to it any more"],
   [0xa4787c2d, "the heap's records are damaged: slot {} is at {} with {} bytes. Close it everywhere, keep the file for a report, make a new heap"],
   [0xa5f6cd4d, "wasm"],
+  [0xa97823e0, "{:?} is no name: use 1 to 64 of a-z, 0-9, dot, underscore and hyphen, beginning with a letter or digit"],
   [0xb0c249fa, "the token names no borrow that lives: it was ended, or is of another heap or process"],
   [0xb193a429, "the heap's records are damaged: slot {} has bytes at {} that are not its region's. Close it everywhere, keep the file for a report, make a new heap"],
   [0xb22b6ab9, "the heap's lock is held by {} and was not released: is that process stopped?"],
