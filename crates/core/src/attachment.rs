@@ -243,8 +243,8 @@ impl Attachment {
 
     pub(crate) fn by_id(id: &str) -> Result<Arc<Attachment>> {
         let absent = || told_with!(ErrorCode::NotFound, "this process has no heap with the id {:?}", id);
-        let key = u128::from_str_radix(id, 16).ok().filter(|_| id.len() == 32).ok_or_else(absent)?;
-        let found = REGISTRY.lock().iter().find(|(id, _)| *id == key).and_then(|(_, known)| known.upgrade());
+        let found =
+            REGISTRY.lock().iter().find(|(key, _)| hexadecimal(*key) == id).and_then(|(_, known)| known.upgrade());
         found.filter(|attachment| !attachment.is_detached()).ok_or_else(absent)
     }
 

@@ -135,7 +135,7 @@ fn walk(segment: &Segment) -> Result<CheckReport> {
     let before = Reading::take(segment)?;
     report.borrows = before.held();
     let seen = see_slots(segment, &uses)?;
-    let borrows = before.until(&Reading::take(segment)?);
+    let borrows = before.until(|| Reading::take(segment))?;
     for slot in &seen.live {
         borrows.check_live(slot.index, slot.state)?;
     }

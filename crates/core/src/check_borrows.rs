@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::layout::*;
 use crate::ledger::{self, Seen};
 use crate::segment::Segment;
+use crate::sys;
 use crate::told::{corrupt, corrupt_with};
 
 /// One reading of the ledger: each entry and its word in the phase that it is in, and what it is about unless it is free.
@@ -42,20 +43,16 @@ impl Reading {
         Some(self.0.get(place)?.1)
     }
 
-    /// What stayed as it was from this reading to a later one.
-    pub(crate) fn until(&self, later: &Reading) -> Borrows {
+    /// What stayed as it was from this reading to a later one. With one thread it is all.
+    pub(crate) fn until(&self, later: impl FnOnce() -> Result<Reading>) -> Result<Borrows> {
         let mut borrows = Borrows::default();
-        for (at, word, seen) in &self.0 {
-            if later.word(*at) != Some(*word) {
-                borrows.changed.push(*at);
-            } else if let Some(seen) = seen {
-                borrows.seen.push(*seen);
-            }
+        if sys::ALONE {
+            borrows.seen.extend(self.0.iter().filter_map(|(.., seen)| *seen));
+        } else {
+            borrows.compare(self, &later()?);
         }
-        borrows.changed.extend(later.0.iter().map(|entry| entry.0).filter(|at| self.word(*at).is_none()));
-        borrows.changed.sort_unstable();
         borrows.seen.sort_unstable_by_key(|seen| seen.slot);
-        borrows
+        Ok(borrows)
     }
 }
 
@@ -69,6 +66,18 @@ pub(crate) struct Borrows {
 }
 
 impl Borrows {
+    fn compare(&mut self, before: &Reading, later: &Reading) {
+        for (at, word, seen) in &before.0 {
+            if later.word(*at) != Some(*word) {
+                self.changed.push(*at);
+            } else if let Some(seen) = seen {
+                self.seen.push(*seen);
+            }
+        }
+        self.changed.extend(later.0.iter().map(|entry| entry.0).filter(|at| before.word(*at).is_none()));
+        self.changed.sort_unstable();
+    }
+
     /// Checks a slot that lived between the readings and had this state.
     pub(crate) fn check_live(&self, slot: u32, state: u64) -> Result<()> {
         let (mut shared, mut unique, mut moving, mut owner) = (0_u64, None, self.changed.len() as u64, false);

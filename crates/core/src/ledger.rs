@@ -128,10 +128,7 @@ pub(crate) fn text(words: &[crate::sync::Word; 8], length: usize) -> String {
     if let Some(end) = bytes.iter().position(|byte| *byte == 0) {
         bytes.truncate(end);
     }
-    String::from_utf8(bytes).unwrap_or_else(|error| {
-        let shown = |byte: &u8| if byte.is_ascii() { char::from(*byte) } else { char::REPLACEMENT_CHARACTER };
-        error.as_bytes().iter().map(shown).collect()
-    })
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Text as words, cut to 64 bytes at a character.

@@ -5,7 +5,7 @@
 use std::cell::{Cell, RefCell};
 
 use wasm_bindgen::prelude::*;
-use weaveheap_core::{Error, ErrorCode, Handle, Holder, Result};
+use weaveheap_core::{Error, Handle, Holder, Result};
 
 use crate::data::Data;
 
@@ -85,10 +85,10 @@ pub(crate) fn bits(low: u32, high: u32) -> u64 {
     u64::from(high) << 32 | u64::from(low)
 }
 
-/// The text of so many bytes that JavaScript has put into `input`.
-pub(crate) fn text(length: u32) -> Result<String> {
-    let bytes = IN.with(|input| input.iter().take(length as usize).map(Cell::get).collect());
-    String::from_utf8(bytes).map_err(|_| Error::new(ErrorCode::InvalidUtf8))
+/// The text of so many bytes that JavaScript has put into `input`: it has written UTF-8 there.
+pub(crate) fn text(length: u32) -> String {
+    let bytes: Vec<u8> = IN.with(|input| input.iter().take(length as usize).map(Cell::get).collect());
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Where the words are that calls give.

@@ -62,23 +62,17 @@ pub(crate) fn view_ended(number: u32, entry: &Entry) {
 /// Makes a private heap; no limit is NaN. Gives its number.
 #[wasm_bindgen]
 pub fn heap_private(limit: f64, verify: bool, label: u32) -> u32 {
-    status(text(label).and_then(|label| {
-        let mut options = HeapOptions::new().runtime(Runtime::Wasm).label(label).verify(verify);
-        if !limit.is_nan() {
-            options = options.limit(limit as u64);
-        }
-        add(options.private()?, true);
-        Ok(())
-    }))
+    let mut options = HeapOptions::new().runtime(Runtime::Wasm).label(text(label)).verify(verify);
+    if !limit.is_nan() {
+        options = options.limit(limit as u64);
+    }
+    status(options.private().map(|heap| add(heap, true)))
 }
 
 /// Another object for the heap with this id. Gives its number.
 #[wasm_bindgen]
 pub fn heap_by_id(id: u32) -> u32 {
-    status(text(id).and_then(|id| {
-        add(Heap::by_id(&id)?, false);
-        Ok(())
-    }))
+    status(Heap::by_id(&text(id)).map(|heap| add(heap, false)))
 }
 
 /// Gives the id as text, then the limit and whether shared borrows are checksummed.
@@ -167,14 +161,14 @@ pub fn heap_holders(number: u32, low: u32, high: u32) -> u32 {
 /// Puts a handle under a name.
 #[wasm_bindgen]
 pub fn publish(number: u32, name: u32, low: u32, high: u32) -> u32 {
-    with(number, &|heap| heap.publish(&text(name)?, handle(low, high)))
+    with(number, &|heap| heap.publish(&text(name), handle(low, high)))
 }
 
 /// Gives the handle under a name.
 #[wasm_bindgen]
 pub fn lookup(number: u32, name: u32) -> u32 {
     with(number, &|heap| {
-        give_bits(0, heap.lookup(&text(name)?)?.to_bits());
+        give_bits(0, heap.lookup(&text(name))?.to_bits());
         Ok(())
     })
 }
@@ -182,5 +176,5 @@ pub fn lookup(number: u32, name: u32) -> u32 {
 /// Takes a name out.
 #[wasm_bindgen]
 pub fn unpublish(number: u32, name: u32) -> u32 {
-    with(number, &|heap| heap.unpublish(&text(name)?))
+    with(number, &|heap| heap.unpublish(&text(name)))
 }

@@ -12,7 +12,7 @@ use crate::heap::{at, with};
 #[wasm_bindgen]
 pub fn region_create(heap: u32, name: u32, limit: f64) -> u32 {
     with(heap, &|heap| {
-        let mut options = RegionOptions::new().name(text(name)?);
+        let mut options = RegionOptions::new().name(text(name));
         if !limit.is_nan() {
             options = options.limit(limit as u64);
         }

@@ -65,5 +65,5 @@ pub fn valid_up_to(address: u32, length: u32) -> u32 {
     let start = std::ptr::with_exposed_provenance::<u8>(address as usize);
     // SAFETY: as for `checksum`.
     let bytes = unsafe { std::slice::from_raw_parts(start, length as usize) };
-    std::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len) as u32
+    bytes.utf8_chunks().next().map_or(0, |chunk| chunk.valid().len()) as u32
 }

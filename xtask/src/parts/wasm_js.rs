@@ -49,7 +49,11 @@ pub fn setup(ctx: &Ctx) -> Result<Option<PathBuf>> {
     let wrapped = folder.join("weaveheap_wasm_bg.wasm");
     let made = package.join("weaveheap.wasm");
     let mut command = ctx.wasm_opt()?;
-    command.args(["-Oz", "--converge", "--strip-debug", "--strip-producers"]).arg(&wrapped).arg("-o").arg(&made);
+    command
+        .args(["-Oz", "--converge", "--low-memory-unused", "--strip-debug", "--strip-producers"])
+        .arg(&wrapped)
+        .arg("-o")
+        .arg(&made);
     ctx.run("wasm-opt -Oz", &mut command)?;
     copy(&folder.join("weaveheap_wasm.js"), &package.join("lib/module.mjs"))?;
     ctx.npm_ci(&package)?;
