@@ -4,6 +4,7 @@
 //! A transaction reads and writes words by reference. Writes are kept aside until `commit`, which records them all,
 //! then makes them, then clears the record. Doing it twice changes nothing, since nobody else may write these words.
 
+#[cfg(not(target_family = "wasm"))]
 use std::cell::RefCell;
 use std::time::Duration;
 
@@ -32,17 +33,37 @@ pub(crate) struct Locked<'a> {
 
 struct LockGuard<'a> {
     segment: &'a Segment,
+    #[cfg(debug_assertions)]
     word: u64,
 }
 
 /// Events that wait for the lock's end.
+#[cfg(not(target_family = "wasm"))]
 #[derive(Default)]
 struct Notes(RefCell<Vec<Box<dyn FnOnce()>>>);
 
+#[cfg(not(target_family = "wasm"))]
+impl Notes {
+    fn add(&self, event: impl FnOnce() + 'static) {
+        self.0.borrow_mut().push(Box::new(event));
+    }
+}
+
+#[cfg(not(target_family = "wasm"))]
 impl Drop for Notes {
     fn drop(&mut self) {
         self.0.take().into_iter().for_each(|note| note());
     }
+}
+
+/// In WebAssembly these events are left out, as spans are.
+#[cfg(target_family = "wasm")]
+#[derive(Default)]
+struct Notes;
+
+#[cfg(target_family = "wasm")]
+impl Notes {
+    fn add(&self, _event: impl FnOnce() + 'static) {}
 }
 
 fn lock_word(attachment: u16, sequence: u32) -> u64 {
@@ -91,7 +112,11 @@ impl<'a> Locked<'a> {
         };
         #[cfg(loom)]
         crate::model::takes_the_lock(stolen);
-        let lock = LockGuard { segment, word: mine };
+        let lock = LockGuard {
+            segment,
+            #[cfg(debug_assertions)]
+            word: mine,
+        };
         let locked = Locked { attachment, segment, _lock: lock, notes: Notes::default(), _op: None };
         let id = attachment.segment.identity.id;
         if let Some(waited) = since.map(|since| since.elapsed()).filter(|waited| *waited > SLOW) {
@@ -115,7 +140,11 @@ impl<'a> Locked<'a> {
         segment.header().lock.cas(0, mine).ok()?;
         #[cfg(loom)]
         crate::model::takes_the_lock(false);
-        let lock = LockGuard { segment, word: mine };
+        let lock = LockGuard {
+            segment,
+            #[cfg(debug_assertions)]
+            word: mine,
+        };
         Some(Locked { attachment, segment, _lock: lock, notes: Notes::default(), _op: None })
     }
 
@@ -127,9 +156,7 @@ impl<'a> Locked<'a> {
 
     /// Keeps an event until the lock is free.
     pub(crate) fn tell(&self, event: impl FnOnce() + 'static) {
-        if crate::EVENTS {
-            self.notes.0.borrow_mut().push(Box::new(event));
-        }
+        self.notes.add(event);
     }
 
     /// Says to those who wait that work under the lock goes on.
@@ -157,7 +184,8 @@ impl Drop for LockGuard<'_> {
             // A panic came between the record and its end. Errors mean a damaged journal, which `check` reports.
             let _ = redo(self.segment);
         }
-        debug_assert_eq!(header.lock.relaxed(), self.word);
+        #[cfg(debug_assertions)]
+        assert_eq!(header.lock.relaxed(), self.word);
         #[cfg(loom)]
         crate::model::leaves_the_lock();
         match planted(Fault::LockRelease) {

@@ -108,9 +108,5 @@ pub use snapshot::{
 #[cfg(target_family = "wasm")]
 pub use sys::{Hooks, set_hooks};
 
-/// Whether anybody may hear events: a program can leave all of them out when it is built.
-pub(crate) const EVENTS: bool =
-    !matches!(tracing::level_filters::STATIC_MAX_LEVEL, tracing::level_filters::LevelFilter::OFF);
-
 /// The version of the segment's layout. An attachment refuses a heap of another one (F5).
 pub const LAYOUT_VERSION: u32 = 1;
