@@ -74,6 +74,8 @@ mod names;
 mod near;
 mod packing;
 mod pages;
+#[cfg(all(target_family = "wasm", not(target_feature = "atomics")))]
+mod plain;
 mod process;
 mod recovery;
 mod region;

@@ -4,7 +4,7 @@
 //! ordering here is named by what it pairs with in the protocol (`ARCHITECTURE.md`): `cas_full` and `heavy` are the two
 //! sides of begin against close, `light` and `heavy` those of alloc (or the end of a borrow that is alone) against close.
 
-use std::sync::atomic::{Ordering, compiler_fence};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::fault::{Fault, planted};
@@ -14,10 +14,14 @@ use crate::fault::{Fault, planted};
 pub(crate) use crate::model::Mutex;
 #[cfg(loom)]
 use crate::model::{AtomicU32, AtomicU64, Own, fence};
+#[cfg(all(target_family = "wasm", not(target_feature = "atomics")))]
+use crate::plain::{AtomicU32, AtomicU32 as Own, AtomicU64, AtomicUsize, compiler_fence, fence};
 #[cfg(not(loom))]
 pub(crate) use crate::sys::Mutex;
-#[cfg(not(loom))]
+#[cfg(all(not(loom), not(all(target_family = "wasm", not(target_feature = "atomics")))))]
 use std::sync::atomic::{AtomicU32, AtomicU32 as Own, AtomicU64, fence};
+#[cfg(not(all(target_family = "wasm", not(target_feature = "atomics"))))]
+use std::sync::atomic::{AtomicUsize, compiler_fence};
 
 #[cfg(weaveheap_kill_points)]
 pub(crate) use crate::kill_points::kill_point;
@@ -54,7 +58,7 @@ pub(crate) struct Strays(Own);
 
 /// An address that threads of this process find out and keep: each that finds it finds the same.
 #[derive(Default)]
-pub(crate) struct Known(std::sync::atomic::AtomicUsize);
+pub(crate) struct Known(AtomicUsize);
 
 impl Known {
     /// The address, or 0.
