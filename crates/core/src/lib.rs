@@ -89,8 +89,8 @@ mod sole;
 mod sync;
 mod sys;
 mod threads;
-mod told;
 mod tokens;
+mod told;
 
 pub use buffer::{Buffer, Ref, RefMut};
 pub use error::{Error, ErrorCode, Result};
