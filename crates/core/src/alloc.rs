@@ -24,7 +24,7 @@ use crate::threads::Tcb;
 use crate::told::{corrupt, told, told_with};
 
 /// Zeroing more than this is done under a unique borrow, so that a closer sees a holder and need not wait.
-const LONG_ZERO: u64 = if sys::ALONE { u64::MAX } else { 64 << 10 };
+const LONG_ZERO: u64 = 64 << 10;
 const MAX_CHUNK: u64 = (64 << 20) / GRANULE;
 
 /// Why the fast path of an allocation could not go on.
@@ -236,7 +236,7 @@ impl Attachment {
         length: u64,
     ) -> std::result::Result<Handle, Short> {
         let damaged = |_| Short::Damaged(handle.index());
-        let entry = if length > LONG_ZERO { self.begin_new(tcb, handle) } else { None };
+        let entry = if !sys::ALONE && length > LONG_ZERO { self.begin_new(tcb, handle) } else { None };
         let Some(entry) = entry else {
             self.zero(slot, length).map_err(damaged)?;
             slot.state.set_release(state::of(handle.generation()));

@@ -39,11 +39,14 @@ struct LockGuard<'a> {
 
 /// Events that wait for the lock's end.
 #[cfg(not(target_family = "wasm"))]
-#[derive(Default)]
 struct Notes(RefCell<Vec<Box<dyn FnOnce()>>>);
 
 #[cfg(not(target_family = "wasm"))]
 impl Notes {
+    fn new() -> Notes {
+        Notes(RefCell::default())
+    }
+
     fn add(&self, event: impl FnOnce() + 'static) {
         self.0.borrow_mut().push(Box::new(event));
     }
@@ -58,11 +61,14 @@ impl Drop for Notes {
 
 /// In WebAssembly these events are left out, as spans are.
 #[cfg(target_family = "wasm")]
-#[derive(Default)]
 struct Notes;
 
 #[cfg(target_family = "wasm")]
 impl Notes {
+    fn new() -> Notes {
+        Notes
+    }
+
     fn add(&self, _event: impl FnOnce() + 'static) {}
 }
 
@@ -117,7 +123,7 @@ impl<'a> Locked<'a> {
             #[cfg(debug_assertions)]
             word: mine,
         };
-        let locked = Locked { attachment, segment, _lock: lock, notes: Notes::default(), _op: None };
+        let locked = Locked { attachment, segment, _lock: lock, notes: Notes::new(), _op: None };
         let id = attachment.segment.identity.id;
         if let Some(waited) = since.map(|since| since.elapsed()).filter(|waited| *waited > SLOW) {
             locked.tell(
@@ -145,7 +151,7 @@ impl<'a> Locked<'a> {
             #[cfg(debug_assertions)]
             word: mine,
         };
-        Some(Locked { attachment, segment, _lock: lock, notes: Notes::default(), _op: None })
+        Some(Locked { attachment, segment, _lock: lock, notes: Notes::new(), _op: None })
     }
 
     /// The lock as part of an operation of this thread, which is over when the lock is free.

@@ -80,8 +80,13 @@ impl Wasm {
                 "-Clink-arg=--export=__tls_base",
                 "-Clink-arg=--export-table",
             ],
-            // Whoever makes an instance says how far its memory may grow.
-            Wasm::Small => &["-Clink-arg=--import-memory"],
+            Wasm::Small => &[
+                // Whoever makes an instance says how far its memory may grow.
+                "-Clink-arg=--import-memory",
+                // What the compiler does to loops and loads for speed's sake makes code longer.
+                "-Cllvm-args=-disable-lsr",
+                "-Cllvm-args=-enable-load-pre=false",
+            ],
         }
     }
 }
