@@ -200,7 +200,7 @@ impl Attachment {
         }
         self.reopen(record);
         idle?;
-        let error = Error::held(ErrorCode::Borrowed, handle, self.weak());
+        let error = self.held(ErrorCode::Borrowed, handle);
         if let Some(tcb) = &self.tcb_for_end() {
             match self.find_context(locked, tcb, record, control::owner(word, index)) {
                 Ok(at) => self.segment.record::<Context>(at)?.counters[counter::CONFLICTS].count(1),
@@ -365,7 +365,7 @@ impl Attachment {
             }
             let left = sys::time_left(deadline)?;
             if left.is_zero() {
-                return Err(Error::held(ErrorCode::Timeout, handle, self.weak()));
+                return Err(self.held(ErrorCode::Timeout, handle));
             }
             drop(op);
             let tick = if planted(Fault::TickLate) { record.idle.acquire() } else { tick };

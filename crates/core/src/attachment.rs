@@ -413,7 +413,7 @@ impl Attachment {
         let quiet = self.await_quiet();
         if self.holds_borrows() {
             self.say_leaving(false);
-            return Err(Error::held(ErrorCode::Borrowed, Handle::NULL, self.weak()));
+            return Err(self.held(ErrorCode::Borrowed, Handle::NULL));
         }
         // A borrow may have ended between the two looks, and its thread have steps left: its mark was up before its entry
         // was free. No borrow begins after the first look.
@@ -499,6 +499,11 @@ impl Attachment {
             }
             None => format!("attachment {index}"),
         }
+    }
+
+    /// The error for borrows that are in the way.
+    pub(crate) fn held(&self, code: ErrorCode, subject: Handle) -> Error {
+        Error::held(code, subject, self.weak())
     }
 
     /// Live borrows of a buffer, or of any buffer of a region; of this attachment for the null handle.
@@ -594,7 +599,13 @@ impl Drop for Attachment {
 
 /// 32 digits.
 pub(crate) fn hexadecimal(id: u128) -> String {
-    (0..32).rev().map(|digit| char::from(b"0123456789abcdef"[(id >> (4 * digit)) as usize & 15])).collect()
+    const DIGITS: &str = "0123456789abcdef";
+    let mut text = String::with_capacity(32);
+    for digit in (0..32).rev() {
+        let at = (id >> (4 * digit)) as usize & 15;
+        text.push_str(&DIGITS[at..=at]);
+    }
+    text
 }
 
 fn shared_heaps() -> Result<()> {

@@ -174,7 +174,7 @@ impl Attachment {
     #[cold]
     pub(crate) fn conflict(&self, tcb: &Tcb, code: ErrorCode, handle: Handle) -> Error {
         self.count_in_region(tcb, handle, &[(counter::CONFLICTS, 1)]);
-        Error::held(code, handle, self.weak())
+        self.held(code, handle)
     }
 
     fn begin(

@@ -105,8 +105,8 @@ fn walk(segment: &Segment) -> Result<CheckReport> {
     }
     uses.resize(granules, Use::Nobody);
     uses[..segment.geometry.fixed_granules as usize].fill(Use::Fixed);
-    for table in Table::ALL {
-        check_table(segment, table, &mut uses)?;
+    for table in &Table::ALL {
+        check_table(segment, *table, &mut uses)?;
     }
     for granule in (0..granules as u64).filter(|granule| growth::is_foreign(segment, *granule)) {
         claim(&mut uses, granule, Use::Others)?;

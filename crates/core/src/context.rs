@@ -242,6 +242,8 @@ impl Attachment {
         result.ok_or_else(|| Error::new(ErrorCode::Internal))
     }
 
+    /// The same for all that `f` may give.
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     fn do_pinned(&self, tcb: &Tcb, handle: Handle, f: &mut dyn FnMut(u32, &Context, &Slot)) -> Result<()> {
         let mut patience = Patience::short();
         loop {
@@ -277,7 +279,7 @@ impl Attachment {
                 return Err(self.stale(tcb, handle));
             }
             if !patience.wait() {
-                return Err(Error::held(ErrorCode::BorrowConflict, handle, self.weak()));
+                return Err(self.held(ErrorCode::BorrowConflict, handle));
             }
         }
     }

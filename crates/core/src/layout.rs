@@ -308,7 +308,8 @@ impl Geometry {
         let committed_bits = used_bits + bitmap;
         let mut at = committed_bits + bitmap;
         let mut tables = [TableGeometry::default(); TABLES];
-        for table in Table::ALL {
+        for table in &Table::ALL {
+            let table = *table;
             let shift = table.shift();
             // Exact, so that the last page of entries and the last block have all their records.
             let capacity = table.wanted(size) as u32;

@@ -21,7 +21,6 @@ thread_local! {
     static IN: [Cell<u8>; INPUT] = const { [const { Cell::new(0) }; INPUT] };
     static BYTES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     static LAST: RefCell<Option<Refusal>> = const { RefCell::new(None) };
-    static KEPT: RefCell<Vec<Option<Refusal>>> = const { RefCell::new(Vec::new()) };
     /// Who was in the way of what fails now.
     static IN_THE_WAY: RefCell<Option<Vec<Holder>>> = const { RefCell::new(None) };
 }
@@ -110,58 +109,43 @@ pub fn abi() -> u32 {
     ABI
 }
 
-/// Keeps the last error, whose message and holders are asked for later: what it is called.
+/// Keeps the last error, whose message and holders are asked for later: where it is, until `drop_kept`.
 #[wasm_bindgen]
 pub fn keep() -> u32 {
-    let last = LAST.take();
-    KEPT.with_borrow_mut(|kept| match kept.iter().position(Option::is_none) {
-        Some(free) => {
-            kept[free] = last;
-            free as u32
-        }
-        None => {
-            kept.push(last);
-            kept.len() as u32 - 1
-        }
-    })
+    LAST.take().map_or(0, |last| Box::into_raw(Box::new(last)).expose_provenance() as u32)
 }
 
-fn with_kept(id: u32, give: impl FnOnce(&Refusal)) {
-    KEPT.with_borrow(|kept| {
-        if let Some(Some(refusal)) = kept.get(id as usize) {
-            give(refusal);
-        }
-    });
+fn kept<'a>(id: u32) -> Option<&'a Refusal> {
+    // SAFETY: JavaScript's layer gives what `keep` gave, and forgets it with `drop_kept`.
+    unsafe { std::ptr::with_exposed_provenance::<Refusal>(id as usize).as_ref() }
 }
 
 /// Gives a kept error's own message as its number and values: nothing if its code's is to do; the handle that it is about; and whether it asks
 /// for holders (1) or has them (2).
 #[wasm_bindgen]
 pub fn kept_parts(id: u32) {
-    with_kept(id, |Refusal { error, holders }| {
-        give_bytes(error.numbered_message());
-        give_bits(2, error.subject().to_bits());
-        give(4, u32::from(error.has_holders()) | u32::from(holders.is_some()) << 1);
-    });
+    let Some(Refusal { error, holders }) = kept(id) else { return };
+    give_bytes(error.numbered_message());
+    give_bits(2, error.subject().to_bits());
+    give(4, u32::from(error.has_holders()) | u32::from(holders.is_some()) << 1);
 }
 
 /// Gives the holders of a kept error.
 #[wasm_bindgen]
 pub fn kept_holders(id: u32) {
-    with_kept(id, |Refusal { error, holders }| match holders {
-        Some(holders) => give_data(|data| data.holders(holders)),
-        None => give_data(|data| data.holders(&error.holders())),
-    });
+    let Some(Refusal { error, holders }) = kept(id) else { return };
+    let now = if holders.is_none() { error.holders() } else { Vec::new() };
+    give_data(|data| data.holders(holders.as_ref().unwrap_or(&now)));
 }
 
 /// Forgets a kept error.
 #[wasm_bindgen]
 pub fn drop_kept(id: u32) {
-    KEPT.with_borrow_mut(|kept| {
-        if let Some(place) = kept.get_mut(id as usize) {
-            *place = None;
-        }
-    });
+    let place = std::ptr::with_exposed_provenance_mut::<Refusal>(id as usize);
+    if !place.is_null() {
+        // SAFETY: as for `kept`: `keep` has made it, and nobody asks for it again.
+        drop(unsafe { Box::from_raw(place) });
+    }
 }
 
 /// Panics, so that a test can see what that does (F1).

@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use wasm_bindgen::prelude::*;
-use weaveheap_core::{Error, ErrorCode, Heap, HeapOptions, Result, Runtime};
+use weaveheap_core::{Error, ErrorCode, Handle, Heap, HeapOptions, Result, Runtime};
 
 use crate::border::{give, give_bits, give_bytes, give_data, handle, status, text, with_holders};
 
@@ -99,7 +99,7 @@ pub fn heap_detach(number: u32) -> u32 {
         if entry.owner {
             entry.heap.detach()?;
         } else if entry.views.get() > 0 {
-            let holders = entry.heap.snapshot()?.borrows;
+            let holders = entry.heap.holders(Handle::NULL)?;
             return Err(with_holders(Error::new(ErrorCode::Borrowed), holders));
         }
         drop(entry);

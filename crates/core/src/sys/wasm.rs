@@ -3,7 +3,6 @@
 //!
 //! Memory is grown as a heap needs it, and never shrinks. What heaps that are gone have left is kept here for others.
 
-use std::fmt;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -85,34 +84,26 @@ impl<T> Mutex<T> {
     }
 }
 
-/// Why something failed here.
-#[derive(Debug)]
-struct Reason(&'static str);
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
-    }
-}
-
-impl std::error::Error for Reason {}
-
 /// What stands in an error of this module. An error's own words would bring those of all systems.
 pub(crate) fn reason(error: &io::Error) -> String {
-    let reason = error.get_ref().and_then(|inner| inner.downcast_ref::<Reason>());
-    reason.map_or("refused", |reason| reason.0).to_owned()
+    let words = match error.kind() {
+        io::ErrorKind::OutOfMemory => "the module's memory cannot grow so far",
+        io::ErrorKind::Unsupported => "a module of WebAssembly has none of its own: set `Hooks::random`",
+        _ => "the embedder refused",
+    };
+    words.to_owned()
 }
 
-fn lacking(what: &'static str) -> io::Error {
-    io::Error::new(io::ErrorKind::Unsupported, Reason(what))
+fn lacking() -> io::Error {
+    io::ErrorKind::Unsupported.into()
 }
 
 fn no_files() -> io::Error {
-    lacking("heaps are not shared in WebAssembly")
+    lacking()
 }
 
-fn no_memory(what: &'static str) -> io::Error {
-    io::Error::new(io::ErrorKind::OutOfMemory, Reason(what))
+fn no_memory() -> io::Error {
+    io::ErrorKind::OutOfMemory.into()
 }
 
 /// A page of memory, and a granule.
@@ -139,7 +130,7 @@ pub(crate) fn page_of(address: NonNull<u8>) -> usize {
 }
 
 fn address_of(page: usize) -> io::Result<NonNull<u8>> {
-    NonNull::new(std::ptr::with_exposed_provenance_mut(page * PAGE)).ok_or_else(|| no_memory("the first page is taken"))
+    NonNull::new(std::ptr::with_exposed_provenance_mut(page * PAGE)).ok_or_else(|| no_memory())
 }
 
 /// Runs of pages that heaps that are gone have left, by address: first page and count.
@@ -192,18 +183,18 @@ pub(crate) fn take_left(range: Range<usize>, least: usize, most: usize) -> Optio
 pub(crate) fn map_private(size: usize) -> io::Result<NonNull<u8>> {
     let (pages, fixed) = (size / PAGE, Geometry::new(size as u64).fixed_granules as usize);
     let last = ADDRESSES.checked_sub(pages).filter(|_| size as u64 <= ADDRESSABLE);
-    let last = last.ok_or_else(|| no_memory("more than there are addresses"))?;
+    let last = last.ok_or_else(|| no_memory())?;
     if let Some((first, _)) = take_left(1..last.saturating_add(fixed), fixed, fixed) {
         return address_of(first);
     }
     if end_of_memory() > last {
-        return Err(no_memory("too few addresses are above the memory that is in use"));
+        return Err(no_memory());
     }
-    let first = grow(fixed).ok_or_else(|| no_memory("the module's memory cannot grow"))?;
+    let first = grow(fixed).ok_or_else(|| no_memory())?;
     if first > last {
         // Another thread has grown memory meanwhile.
         leave(first, fixed);
-        return Err(no_memory("too few addresses are above the memory that is in use"));
+        return Err(no_memory());
     }
     address_of(first)
 }
@@ -222,7 +213,7 @@ pub(crate) fn map_read_only(_file: &File, _size: usize) -> io::Result<NonNull<u8
 }
 
 pub(crate) fn anonymous_file(_name: &str) -> io::Result<File> {
-    Err(lacking("nobody can look into a module of WebAssembly from outside"))
+    Err(lacking())
 }
 
 /// No file without a name is made here.
@@ -292,8 +283,8 @@ pub(crate) fn thread_id() -> u64 {
 
 /// Random bytes of the embedder's.
 pub(crate) fn random(bytes: &mut [u8]) -> io::Result<()> {
-    let random = hooks().random.ok_or_else(|| lacking("a module has none of its own: set `Hooks::random`"))?;
-    if random(bytes) { Ok(()) } else { Err(io::Error::other(Reason("`Hooks::random` failed"))) }
+    let random = hooks().random.ok_or_else(|| lacking())?;
+    if random(bytes) { Ok(()) } else { Err(io::ErrorKind::Other.into()) }
 }
 
 /// Nanoseconds that threads have slept: the time where there is no clock.
@@ -393,10 +384,10 @@ pub(crate) fn pause(time: Duration) {
 
 /// Plain memory of zeros: there is no fork here.
 pub(crate) fn map_fork_wiped(size: usize) -> io::Result<NonNull<u8>> {
-    let layout = std::alloc::Layout::from_size_align(size.max(1), 4096).map_err(|_| no_memory("no such layout"))?;
+    let layout = std::alloc::Layout::from_size_align(size.max(1), 4096).map_err(|_| no_memory())?;
     // SAFETY: the size is not 0.
     let memory = unsafe { std::alloc::alloc_zeroed(layout) };
-    NonNull::new(memory).ok_or_else(|| no_memory("the module's memory cannot grow"))
+    NonNull::new(memory).ok_or_else(|| no_memory())
 }
 
 /// One thread passes every barrier that it gives. No barrier on other threads' behalf is there.
