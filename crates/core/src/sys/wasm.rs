@@ -130,7 +130,7 @@ pub(crate) fn page_of(address: NonNull<u8>) -> usize {
 }
 
 fn address_of(page: usize) -> io::Result<NonNull<u8>> {
-    NonNull::new(std::ptr::with_exposed_provenance_mut(page * PAGE)).ok_or_else(|| no_memory())
+    NonNull::new(std::ptr::with_exposed_provenance_mut(page * PAGE)).ok_or_else(no_memory)
 }
 
 /// Runs of pages that heaps that are gone have left, by address: first page and count.
@@ -183,14 +183,14 @@ pub(crate) fn take_left(range: Range<usize>, least: usize, most: usize) -> Optio
 pub(crate) fn map_private(size: usize) -> io::Result<NonNull<u8>> {
     let (pages, fixed) = (size / PAGE, Geometry::new(size as u64).fixed_granules as usize);
     let last = ADDRESSES.checked_sub(pages).filter(|_| size as u64 <= ADDRESSABLE);
-    let last = last.ok_or_else(|| no_memory())?;
+    let last = last.ok_or_else(no_memory)?;
     if let Some((first, _)) = take_left(1..last.saturating_add(fixed), fixed, fixed) {
         return address_of(first);
     }
     if end_of_memory() > last {
         return Err(no_memory());
     }
-    let first = grow(fixed).ok_or_else(|| no_memory())?;
+    let first = grow(fixed).ok_or_else(no_memory)?;
     if first > last {
         // Another thread has grown memory meanwhile.
         leave(first, fixed);
@@ -283,7 +283,7 @@ pub(crate) fn thread_id() -> u64 {
 
 /// Random bytes of the embedder's.
 pub(crate) fn random(bytes: &mut [u8]) -> io::Result<()> {
-    let random = hooks().random.ok_or_else(|| lacking())?;
+    let random = hooks().random.ok_or_else(lacking)?;
     if random(bytes) { Ok(()) } else { Err(io::ErrorKind::Other.into()) }
 }
 
@@ -387,7 +387,7 @@ pub(crate) fn map_fork_wiped(size: usize) -> io::Result<NonNull<u8>> {
     let layout = std::alloc::Layout::from_size_align(size.max(1), 4096).map_err(|_| no_memory())?;
     // SAFETY: the size is not 0.
     let memory = unsafe { std::alloc::alloc_zeroed(layout) };
-    NonNull::new(memory).ok_or_else(|| no_memory())
+    NonNull::new(memory).ok_or_else(no_memory)
 }
 
 /// One thread passes every barrier that it gives. No barrier on other threads' behalf is there.
