@@ -75,17 +75,22 @@ impl Known {
 impl Mark {
     #[inline]
     pub(crate) fn raise(&self) {
-        self.0.store(self.0.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        mark_fence();
+        // One thread has nobody to say it to.
+        if !crate::sys::ALONE {
+            self.0.store(self.0.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+            mark_fence();
+        }
     }
 
     #[inline]
     pub(crate) fn lower(&self) {
-        self.0.store(self.0.load(Ordering::Relaxed) - 1, Ordering::Release);
+        if !crate::sys::ALONE {
+            self.0.store(self.0.load(Ordering::Relaxed) - 1, Ordering::Release);
+        }
     }
 
     pub(crate) fn is_up(&self) -> bool {
-        self.0.load(Ordering::Acquire) != 0
+        !crate::sys::ALONE && self.0.load(Ordering::Acquire) != 0
     }
 }
 
@@ -324,6 +329,9 @@ impl Half {
 /// Whether the system can make all threads of this process pass a full barrier, so that the side that is taken often
 /// needs none: membarrier (Linux). Asked once; registration is for the process and what it forks.
 pub(crate) fn asymmetric() -> bool {
+    if crate::sys::ALONE {
+        return true;
+    }
     static ASKED: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
     match ASKED.load(Ordering::Relaxed) {
         0 => {
