@@ -143,7 +143,7 @@ impl Attachment {
                     result => result.map(|_| ()),
                 };
             }
-            if control::status(word) != control::CLOSING {
+            if !control::is_closing(word, control::owner(word, index)) {
                 // This thread's mark may have been what kept the region from being freed.
                 crate::arena::finish_draining(self, index, control::epoch(word))?;
                 return Err(self.stale(tcb, handle));
@@ -151,7 +151,7 @@ impl Attachment {
             if !patience.wait() {
                 crate::recovery::recover_dead(self)?;
                 let word = record.control.acquire();
-                if control::status(word) == control::CLOSING {
+                if control::is_closing(word, control::owner(word, index)) {
                     let closer = self.describe(control::attachment(word));
                     return Err(told_with!(
                         ErrorCode::Borrowed,

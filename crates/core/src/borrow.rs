@@ -323,7 +323,7 @@ impl Attachment {
         if control::lives(word, owner) {
             return None;
         }
-        let closing = control::status(word) == control::CLOSING && control::epoch(word) == control::epoch(owner);
+        let closing = control::is_closing(word, owner);
         if !closing {
             return Some(Refusal::Stale);
         }
@@ -341,7 +341,7 @@ impl Attachment {
         region.is_some_and(|region| {
             let word = region.control.acquire();
             control::lives(word, owner)
-                || control::status(word) == control::CLOSING && control::epoch(word) == control::epoch(owner)
+                || control::is_closing(word, owner)
         })
     }
 

@@ -272,7 +272,7 @@ impl Attachment {
                 return Ok(());
             }
             context.busy.set_release(0);
-            let closing = control::status(word) == control::CLOSING && control::epoch(word) == control::epoch(owner);
+            let closing = control::is_closing(word, owner);
             if !closing {
                 // This thread's mark may have been what kept the region from being freed.
                 crate::arena::finish_draining(self, control::region(owner), control::epoch(owner))?;

@@ -136,6 +136,12 @@ pub(crate) mod control {
         word & !KEPT == owner & !LOW
     }
 
+    /// Whether another is closing this owner's region, which may still come to nothing. One thread never sees its own.
+    #[inline]
+    pub(crate) fn is_closing(word: u64, owner: u64) -> bool {
+        !crate::sys::ALONE && status(word) == CLOSING && epoch(word) == epoch(owner)
+    }
+
     /// What the control word of a region of this owner is while it lives and nobody waits for it to be idle.
     #[inline]
     pub(crate) fn quiet(word: u64, owner: u64) -> u64 {
