@@ -340,8 +340,7 @@ impl Attachment {
         let region = self.segment.get::<RegionRecord>(control::region(owner));
         region.is_some_and(|region| {
             let word = region.control.acquire();
-            control::lives(word, owner)
-                || control::is_closing(word, owner)
+            control::lives(word, owner) || control::is_closing(word, owner)
         })
     }
 
