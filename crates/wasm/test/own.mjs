@@ -198,3 +198,55 @@ test('a kept array shows what is there after a release: JavaScript cannot take i
   region.alloc(8 * MIB);
   equal(kept.length, 0);
 });
+
+test('messages have their texts and the values in them', async (weaveheap) => {
+  const instance = await weaveheap.createInstance();
+  const heap = instance.Heap.private({ limit: 8 * MIB });
+  const region = heap.region({ name: 'frames' });
+  const buffer = region.alloc(16);
+  const name = instance.handleToString(buffer.handle);
+  const message = (code, work) => refusedBy(weaveheap, code, work).message;
+  equal(
+    message('InvalidArgument', () => heap.region({ name: 'x'.repeat(65) })),
+    "a region's name has at most 64 bytes, this one has 65",
+  );
+  equal(
+    message('OutOfMemory', () => region.alloc(9 * MIB)),
+    `${9 * MIB} bytes are more than the heap's limit of ${8 * MIB}`,
+  );
+  heap.publish('first', buffer.handle);
+  equal(
+    message('AlreadyExists', () => heap.publish('first', buffer.handle)),
+    `the name "first" is published for ${name}: unpublish it first`,
+  );
+  equal(message('NotFound', () => heap.lookup('none')), 'nothing is published as "none" in this heap');
+  const view = buffer.borrowShared();
+  const held = message('Borrowed', () => buffer.free());
+  ok(held.startsWith(`${name}: What would be freed, emptied or unmapped is borrowed. Held: shared borrow of ${name} by wasm process 0 thread `), held);
+  ok(held.endsWith(' s. End the borrows that the message lists, or close when idle.'), held);
+  view.release();
+  buffer.free();
+  equal(
+    message('StaleHandle', () => heap.buffer(buffer.handle)),
+    `${name}: The handle or token is null, freed, ended, of a closed region, or of another heap. Use the handle only while its ` +
+      'buffer and its region live; a token only once.',
+  );
+});
+
+test('what is told and forgotten takes no more memory each time', async (weaveheap) => {
+  const instance = await weaveheap.createInstance();
+  const heap = instance.Heap.private({ label: 'a label' });
+  const buffer = heap.region({ name: 'a region' }).alloc(16);
+  const once = () => {
+    const view = buffer.borrowUnique();
+    heap.stats();
+    heap.holders(buffer.handle);
+    heap.check();
+    refusedBy(weaveheap, 'NotFound', () => heap.lookup('none'));
+    view.release();
+  };
+  for (let round = 0; round < 20; round += 1) once();
+  const bytes = instance.memoryBytes;
+  for (let round = 0; round < 2000; round += 1) once();
+  equal(instance.memoryBytes, bytes);
+});
