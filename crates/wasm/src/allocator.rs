@@ -15,9 +15,9 @@ const LEAST: usize = 16;
 struct Allocator {
     /// The first free piece of each size, by its logarithm; 0 for none.
     free: [Cell<usize>; usize::BITS as usize],
-    /// Memory that nobody has had yet.
+    /// Memory of the last page that nobody has had yet: where it begins, and how many bytes are left.
     next: Cell<usize>,
-    end: Cell<usize>,
+    left: Cell<usize>,
 }
 
 // SAFETY: such a module has one thread.
@@ -25,7 +25,7 @@ unsafe impl Sync for Allocator {}
 
 #[global_allocator]
 static ALLOCATOR: Allocator =
-    Allocator { free: [const { Cell::new(0) }; usize::BITS as usize], next: Cell::new(0), end: Cell::new(0) };
+    Allocator { free: [const { Cell::new(0) }; usize::BITS as usize], next: Cell::new(0), left: Cell::new(0) };
 
 /// The logarithm of the piece for a layout, which is aligned to its size up to a page.
 fn class(layout: Layout) -> u32 {
@@ -34,25 +34,66 @@ fn class(layout: Layout) -> u32 {
 }
 
 impl Allocator {
-    /// A piece that nobody has had yet; 0 if memory cannot grow.
+    /// A piece that nobody has had yet, in pages of its own or in the last one; 0 if memory cannot grow.
     #[cold]
     fn new_piece(&self, size: usize) -> usize {
-        let mut start = self.next.get().next_multiple_of(size.min(PAGE));
-        if start.checked_add(size).is_none_or(|stop| stop > self.end.get()) {
-            let pages = size.div_ceil(PAGE);
-            let first = memory_grow::<0>(pages);
-            if first == usize::MAX {
+        if size >= PAGE {
+            return grown(size / PAGE);
+        }
+        let mut skipped = self.next.get().wrapping_neg() & (size - 1);
+        if self.left.get() < skipped + size {
+            let page = grown(1);
+            if page == 0 {
                 return 0;
             }
-            // What is left before it is lost, which is less than a piece of this size.
-            if first * PAGE != self.end.get() {
-                start = first * PAGE;
-            }
-            // The end of all addresses is 0 here, below which nothing fits.
-            self.end.set((first + pages).wrapping_mul(PAGE));
+            // What is left of the last page is less than a piece of this size.
+            skipped = 0;
+            self.next.set(page);
+            self.left.set(PAGE);
         }
-        self.next.set(start.wrapping_add(size));
-        start
+        let piece = self.next.get() + skipped;
+        self.next.set(piece.wrapping_add(size));
+        self.left.set(self.left.get() - skipped - size);
+        piece
+    }
+
+    /// The first free piece of this size; 0 if there is none.
+    fn take(&self, class: u32) -> usize {
+        let list = &self.free[class as usize];
+        let free = list.get();
+        if free != 0 {
+            // SAFETY: a free piece begins with the address of the next one, which `give` has written.
+            list.set(unsafe { *ptr::with_exposed_provenance::<usize>(free) });
+        }
+        free
+    }
+
+    fn give(&self, class: u32, piece: usize) {
+        let list = &self.free[class as usize];
+        // SAFETY: the piece is nobody's, and larger than an address.
+        unsafe { *ptr::with_exposed_provenance_mut::<usize>(piece) = list.get() };
+        list.set(piece);
+    }
+
+    /// A part of a larger free piece, the rest of which is free in halves; 0 if there is none.
+    #[cold]
+    fn split(&self, class: u32) -> usize {
+        for larger in class + 1..usize::BITS {
+            let piece = self.take(larger);
+            if piece != 0 {
+                (class..larger).for_each(|half| self.give(half, piece + (1 << half)));
+                return piece;
+            }
+        }
+        0
+    }
+}
+
+/// So many new pages; 0 if memory cannot grow.
+fn grown(pages: usize) -> usize {
+    match memory_grow::<0>(pages) {
+        usize::MAX => 0,
+        first => first * PAGE,
     }
 }
 
@@ -65,24 +106,19 @@ unsafe impl GlobalAlloc for Allocator {
         if class >= usize::BITS - 1 || layout.align() > PAGE {
             return ptr::null_mut();
         }
-        let list = &self.free[class as usize];
-        let address = match list.get() {
-            0 => self.new_piece(1 << class),
-            free => {
-                // SAFETY: a free piece begins with the address of the next one, which `dealloc` has written.
-                list.set(unsafe { *ptr::with_exposed_provenance::<usize>(free) });
-                free
-            }
+        let address = match self.take(class) {
+            0 => match self.new_piece(1 << class) {
+                0 => self.split(class),
+                new => new,
+            },
+            free => free,
         };
         ptr::with_exposed_provenance_mut(address)
     }
 
     #[inline(never)]
     unsafe fn dealloc(&self, piece: *mut u8, layout: Layout) {
-        let list = &self.free[class(layout) as usize];
-        // SAFETY: the caller gives a piece back that `alloc` gave for this layout; it is large enough and aligned.
-        unsafe { piece.cast::<usize>().write(list.get()) };
-        list.set(piece.expose_provenance());
+        self.give(class(layout), piece.expose_provenance());
     }
 
     #[inline(never)]

@@ -250,3 +250,20 @@ test('what is told and forgotten takes no more memory each time', async (weavehe
   for (let round = 0; round < 2000; round += 1) once();
   equal(instance.memoryBytes, bytes);
 });
+
+test('what has no memory left still says so', async (weaveheap) => {
+  const instance = await weaveheap.createInstance({ maximum: 8 * MIB });
+  const heap = instance.Heap.private();
+  const region = heap.region();
+  const full = () => {
+    for (;;) region.alloc(16 << 10);
+  };
+  for (let round = 0; round < 300; round += 1) {
+    refusedBy(weaveheap, 'OutOfMemory', full);
+    refusedBy(weaveheap, 'NotFound', () => heap.lookup(`none${'x'.repeat(round % 60)}`));
+    refusedBy(weaveheap, 'InvalidArgument', () => heap.region({ name: 'x'.repeat(65 + round) }));
+  }
+  ok(!instance.stopped);
+  region.close();
+  equal(heap.region().alloc(MIB).length, MIB);
+});
