@@ -9,6 +9,7 @@ use crate::chunks::{new_chunk, take_block, take_spare};
 use crate::context::{FRESH, Here, busy, head_of, is_long, list_head, push_slot, set_head_in, take_shared};
 use crate::entries::FreeEntry;
 use crate::error::{Error, ErrorCode, Result};
+use crate::fast::Listed;
 use crate::fault::{Fault, planted};
 use crate::handle::{Handle, HandleKind};
 use crate::heap::Init;
@@ -36,10 +37,10 @@ enum Short {
     Bytes,
     /// It is a chunk of its own.
     Large,
-    /// It is made, and yet to be zeroed under the borrow with this entry.
-    Zero(Handle, u32),
-    /// This slot cannot be what a list or a block says.
-    Damaged(u32),
+    /// It is made, and yet to be zeroed under the borrow with the entry at hand.
+    Zero,
+    /// A slot cannot be what a list or a block says.
+    Damaged,
 }
 
 /// The buffer's request, checked.
@@ -51,6 +52,11 @@ pub(crate) struct Request {
 }
 
 impl Request {
+    #[inline]
+    fn new(length: u64, align: u64, init: Init) -> Request {
+        Request { length, align: align.max(class::UNIT), zero: init == Init::Zeroed }
+    }
+
     /// The class of sizes: one that holds the alignment too, so that a freed buffer of it serves either.
     #[inline]
     fn class(&self) -> Option<usize> {
@@ -65,10 +71,13 @@ impl Attachment {
         if !align.is_power_of_two() || align > MAX_ALIGN || length > self.segment.geometry.size {
             return Err(self.no_request(length, align));
         }
-        let request = Request { length, align: align.max(class::UNIT), zero: init == Init::Zeroed };
-        match self.alloc_fast(region, request) {
+        // Taken apart and put together again: what a call may need is not kept in memory where there is none.
+        match self.alloc_fast(region, Request::new(length, align, init)) {
             Ok(handle) => Ok(handle),
-            Err(short) => self.alloc_slow(region, request, short),
+            Err(short) => match self.alloc_slow(region, length, align, init, short) {
+                Ok(handle) => Ok(handle),
+                Err(error) => Err(error),
+            },
         }
     }
 
@@ -102,7 +111,9 @@ impl Attachment {
     }
 
     #[cold]
-    fn alloc_slow(&self, region: Handle, request: Request, mut short: Short) -> Result<Handle> {
+    #[inline(never)]
+    fn alloc_slow(&self, region: Handle, length: u64, align: u64, init: Init, mut short: Short) -> Result<Handle> {
+        let request = Request::new(length, align, init);
         let tcb = &self.tcb()?;
         let mut patience = Patience::short();
         loop {
@@ -114,12 +125,15 @@ impl Attachment {
                     Some(handle) => return Ok(handle),
                     None => self.context_of_region(tcb, region, &mut patience)?,
                 },
-                (Short::Zero(handle, entry), _) => {
+                (Short::Zero, _) => {
+                    let handle = Handle::from_bits(tcb.free_entries.at_hand().0.handle.relaxed());
                     self.zero(self.segment.record(handle.index())?, request.length)?;
-                    self.end_new(tcb, entry)?;
+                    self.end_new(tcb, tcb.free_entries.index())?;
                     return Ok(handle);
                 }
-                (Short::Damaged(slot), _) => return Err(corrupt!("slot {} was to be handed out", slot)),
+                (Short::Damaged, _) => {
+                    return Err(corrupt!("a slot that region {} was to hand out is not there", region.index()));
+                }
             }
             short = match self.alloc_fast(region, request) {
                 Ok(handle) => return Ok(handle),
@@ -235,7 +249,7 @@ impl Attachment {
         handle: Handle,
         length: u64,
     ) -> std::result::Result<Handle, Short> {
-        let damaged = |_| Short::Damaged(handle.index());
+        let damaged = |_| Short::Damaged;
         let entry = if !sys::ALONE && length > LONG_ZERO { self.begin_new(tcb, handle) } else { None };
         let Some(entry) = entry else {
             self.zero(slot, length).map_err(damaged)?;
@@ -244,7 +258,7 @@ impl Attachment {
         };
         slot.state.set_release(state::of(handle.generation()) | state::UNIQUE | u64::from(entry));
         self.hold_new(entry).map_err(damaged)?;
-        Err(Short::Zero(handle, entry))
+        Err(Short::Zero)
     }
 
     /// The first slot of a list, if there is one and its bytes are aligned.
@@ -259,7 +273,7 @@ impl Attachment {
             return Ok(None);
         }
         let index = (head - 1) as u32;
-        let slot = self.slot_near(tcb, index).ok_or(Short::Damaged(index))?;
+        let slot = self.slot_near(tcb, index).ok_or(Short::Damaged)?;
         let aligned = align == class::UNIT || place::offset(slot.place.relaxed()).is_multiple_of(align);
         Ok(aligned.then_some((index, slot)))
     }
@@ -288,7 +302,7 @@ impl Attachment {
                 return Err(Short::Bytes);
             }
             let index = next as u32;
-            let slot = self.slot_near(tcb, index).ok_or(Short::Damaged(index))?;
+            let slot = self.slot_near(tcb, index).ok_or(Short::Damaged)?;
             context.busy.set_release(busy::ALLOC | next);
             let old = slot.state.relaxed();
             // Kills begins that are still in flight from the slot's last region, which did not touch it when it closed.
@@ -409,23 +423,29 @@ impl Attachment {
     #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn free(&self, handle: Handle) -> Result<()> {
         match self.free_fast(handle) {
-            Some(Freed::Listed(_, false)) => Ok(()),
-            freed => self.free_slow(handle, freed),
+            Listed::Short => Ok(()),
+            listed => match self.free_slow(handle, listed) {
+                Ok(()) => Ok(()),
+                Err(error) => Err(error),
+            },
         }
     }
 
     #[cold]
-    fn free_slow(&self, handle: Handle, mut fast: Option<Freed>) -> Result<()> {
-        if fast.is_none() && self.come_near(handle) {
-            fast = self.free_fast(handle);
+    #[inline(never)]
+    fn free_slow(&self, handle: Handle, mut listed: Listed) -> Result<()> {
+        if listed == Listed::Not && self.come_near(handle) {
+            listed = self.free_fast(handle);
         }
         let tcb = &self.tcb()?;
         let mut patience = Patience::short();
-        let mut large = self.segment.get::<Slot>(handle.index()).is_some_and(is_large);
+        let slot = self.segment.get::<Slot>(handle.index());
+        let mut large = slot.is_some_and(is_large);
         loop {
-            let freed = match (fast.take(), large) {
-                (Some(freed), _) => freed,
-                (None, true) if handle.kind() == HandleKind::Buffer => self.free_large(tcb, handle)?,
+            let freed = match (listed, large) {
+                (Listed::Short, _) => return Ok(()),
+                (Listed::Long, _) => Freed::Listed(slot.map_or(0, |slot| place::class(slot.place.relaxed())), true),
+                (Listed::Not, true) if handle.kind() == HandleKind::Buffer => self.free_large(tcb, handle)?,
                 _ => self.pinned(tcb, handle, |at, context, slot| self.free_small(at, context, handle, slot))?,
             };
             match freed {

@@ -13,7 +13,6 @@ use crate::context::{busy, is_long, push_slot};
 use crate::error::Result;
 use crate::fault::{Fault, planted};
 use crate::handle::{Handle, Token};
-use crate::large::Freed;
 use crate::layout::*;
 use crate::lease::RawBorrow;
 use crate::snapshot::BorrowKind;
@@ -87,6 +86,14 @@ enum Done {
     /// And the count.
     Counted,
     All,
+}
+
+/// What the short way of a free came to: the slot is on its thread's list, which is short or long, or it is not.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Listed {
+    Short,
+    Long,
+    Not,
 }
 
 /// Why a borrow did not begin the short way.
@@ -255,9 +262,19 @@ impl Attachment {
         end_on(tcb, entry, word, done)
     }
 
-    /// Frees a buffer up to 1 MiB (R1); `None` to go the long way, with nothing done.
+    /// Frees a buffer up to 1 MiB (R1); `Not` to go the long way, with nothing done.
     #[cfg_attr(not(target_family = "wasm"), inline(always))]
-    pub(crate) fn free_fast(&self, handle: Handle) -> Option<Freed> {
+    pub(crate) fn free_fast(&self, handle: Handle) -> Listed {
+        match self.list_fast(handle) {
+            Some(false) => Listed::Short,
+            Some(true) => Listed::Long,
+            None => Listed::Not,
+        }
+    }
+
+    /// Whether the thread's list is long now, if the slot came to it.
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
+    fn list_fast(&self, handle: Handle) -> Option<bool> {
         let op = self.tcb_fast()?;
         let tcb = op.tcb();
         let slot = tcb.slot_still(handle.to_bits() as u32)?;
@@ -284,7 +301,7 @@ impl Attachment {
             depth = push_slot(context, class, (handle.index(), slot), seed, |first| self.slot_near(tcb, first));
         }
         context.busy.set_release(0);
-        won.then(|| Freed::Listed(class, is_long(&self.segment, here.region, class, depth)))
+        won.then(|| is_long(&self.segment, here.region, class, depth))
     }
 }
 

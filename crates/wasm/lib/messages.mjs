@@ -4,6 +4,7 @@
 export const MESSAGES = new Map([
   [0x027149f5, "the heap has 1024 attachments, which is the most: detach some"],
   [0x03134a3e, "the heap was detached: open it again"],
+  [0x031a4c45, "the heap's records are damaged: a slot that region {} was to hand out is not there. Close it everywhere, keep the file for a report, make a new heap"],
   [0x0336407d, "the heap's records are damaged: journal of {} writes. Close it everywhere, keep the file for a report, make a new heap"],
   [0x05af3552, "the heap's records are damaged: {} {} is on a list and was never used. Close it everywhere, keep the file for a report, make a new heap"],
   [0x0b0c4c0c, "the heap's records are damaged: ledger entry {} is about slot {} and {}. Close it everywhere, keep the file for a report, make a new heap"],
@@ -78,7 +79,6 @@ export const MESSAGES = new Map([
   [0xcb89cfa1, "the heap's records are damaged: a region's chunks have a loop. Close it everywhere, keep the file for a report, make a new heap"],
   [0xcdd0c516, "the heap has layout version {}, this library reads version {}"],
   [0xcee57329, "the heap changes too fast to be looked at; last: {}"],
-  [0xcef06eb8, "the heap's records are damaged: slot {} was to be handed out. Close it everywhere, keep the file for a report, make a new heap"],
   [0xd20a4233, "no {} bytes are free in one piece: the heap holds {} of its limit of {} bytes. Close regions, or make the heap with a larger limit"],
   [0xd41494ad, "the heap was detached by another thread"],
   [0xd7e2ecd7, "a heap's limit is between 1 byte and {} bytes, not {}"],
