@@ -136,6 +136,29 @@ fn two_ends_of_one_token_in_two_threads_succeed_once() {
 }
 
 #[test]
+fn two_ends_of_one_token_by_its_thread_and_another_succeed_once() {
+    let meeting = std::sync::Barrier::new(2);
+    // After the first such end in a heap, all ends of that thread's tokens go by exchange.
+    for turn in 0..1_000 {
+        let heap = Heap::private().expect("a heap");
+        let buffer = heap.alloc(region(&heap), 8, 64, Init::Zeroed).expect("room");
+        let kind = if turn % 2 == 0 { BorrowKind::Shared } else { BorrowKind::Unique };
+        let token = heap.borrow_raw(buffer, kind).expect("free").token;
+        let end = || {
+            meeting.wait();
+            heap.end(token).map_err(|error| error.code())
+        };
+        let ends = std::thread::scope(|scope| {
+            let other = scope.spawn(end);
+            [end(), other.join().expect("no panic")]
+        });
+        let lost = if ends[0].is_ok() { ends[1] } else { ends[0] };
+        assert_eq!((ends.iter().filter(|end| end.is_ok()).count(), lost), (1, Err(ErrorCode::StaleHandle)), "{turn}");
+        assert_eq!(heap.check().expect("a sound heap").borrows, 0);
+    }
+}
+
+#[test]
 fn token_of_a_lease_ends_nothing() {
     let heap = Heap::private().expect("a heap");
     let region = heap.region(&RegionOptions::new()).expect("a region");
