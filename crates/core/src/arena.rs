@@ -95,22 +95,7 @@ impl Attachment {
             };
             change.set(&record.born, u64::from(born));
             change.set(&record.limit, limit);
-            for word in [
-                &record.chunks,
-                &record.spare_chunks,
-                &record.blocks,
-                &record.last_block,
-                &record.spare_blocks,
-                &record.contexts,
-                &record.granules,
-                &record.peak,
-                &record.next,
-                &record.dropped,
-                &record.dropped_bytes,
-            ] {
-                change.set(word, 0);
-            }
-            change.fill(&record.shared[0], HEAD_WORDS as u64, 0);
+            change.fill(&record.chunks, RegionRecord::PARTS, 0);
             change.set(&record.name_len, name.len() as u64);
             for (word, value) in record.name.iter().zip(ledger::text_words(name)) {
                 change.set(word, value);

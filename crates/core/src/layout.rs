@@ -418,6 +418,12 @@ pub(crate) struct RegionRecord {
     pub(crate) name: [Word; 8],
 }
 
+impl RegionRecord {
+    /// Words from `chunks` up to the name: all 0 in a region that has nothing.
+    pub(crate) const PARTS: u64 =
+        ((std::mem::offset_of!(RegionRecord, name_len) - std::mem::offset_of!(RegionRecord, chunks)) / 8) as u64;
+}
+
 /// What one thread has of one region: where it allocates, and what it counts. Padded.
 #[repr(C)]
 pub(crate) struct Context {
