@@ -67,6 +67,7 @@ mod large;
 mod layout;
 mod lease;
 mod ledger;
+mod liveness;
 mod marks;
 #[cfg(loom)]
 pub mod model;
