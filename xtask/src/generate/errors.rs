@@ -126,6 +126,7 @@ fn page(entries: &[ErrorEntry]) -> Result<String> {
          | language | what a program sees |\n|---|---|\n\
          | Rust | `weaveheap_core::Error`; `error.code()` is an `ErrorCode` |\n\
          | C | `weaveheap_error.code`, one of the numbers below; the message is in `weaveheap_error.message` |\n\
+         | C++ | a `weaveheap::Error` that is thrown, or in a `Result`; `code()` is an `ErrorCode`, and `holders()` is JSON |\n\
          | Python | one exception class for each code, under `WeaveHeapError`, with `.code`, `.number` and `.holders` |\n\
          | Node, WebAssembly | an `Error` whose `code` is the name below; `holders` lists the borrows that were in the way |\n\
          | a host of the component | an `error` whose `code` is the name below, spelled `stale-handle`; `heap.holders` lists the borrows |\n\n\

@@ -1,7 +1,8 @@
-//! The part `capi`: the header and the ABI files, the installed library, and the tests in C.
+//! The part `capi`: the header and the ABI files, the installed library, and the tests in C and C++.
 
 mod abi;
 mod build;
+mod cpp;
 mod header;
 mod installed;
 mod suite;
@@ -36,10 +37,13 @@ pub fn test(ctx: &Ctx) -> Result<()> {
         results.push(suite.nouns(&release, Watch::Plain, cxx, false));
     }
     results.push(suite.conformance(&release, Watch::Plain));
+    results.push(suite.cpp_refused());
+    results.push(suite.cpp_by_clang());
     let watched = Library::for_tests(ctx)?;
     results.push(suite.planted(&watched));
     for watch in suite.watches() {
         results.push(suite.dlopen(&watched, watch));
+        results.push(suite.cpp(if watch == Watch::Plain { &release } else { &watched }, watch));
         if watch != Watch::Plain {
             for cxx in [false, true] {
                 results.push(suite.nouns(&watched, watch, cxx, true));
@@ -70,11 +74,13 @@ pub fn generate(ctx: &Ctx) -> Result<Vec<Generated>> {
 fn generated(ctx: &Ctx, library: &Library) -> Result<Vec<Generated>> {
     let header = header::text(ctx)?;
     let layout = abi::layout(ctx, &header)?;
-    Ok(vec![
+    let mut files = vec![
         Generated::new("abi/symbols.txt", abi::symbols(ctx, library)?),
         Generated::new("abi/layout.json", layout),
         Generated::new("include/weaveheap.h", header),
-    ])
+    ];
+    files.extend(cpp::generate(ctx)?);
+    Ok(files)
 }
 
 /// The committed files are those that the sources give, and every function in them is tested.

@@ -23,6 +23,7 @@ fn every_runner_is_there(ctx: &Ctx) -> Result<()> {
     let runners = [
         ("crates/core/tests/it/conformance.rs", folders),
         ("crates/capi/tests/conformance/runner.c", folders),
+        ("crates/capi/tests/cpp/conformance.cc", folders),
         ("crates/python/tests/test_conformance.py", folders),
         ("crates/node/test/conformance_suite.mjs", folders),
         ("crates/node/test/conformance.test.mjs", shared),

@@ -9,8 +9,13 @@ use anyhow::{Context, Result, ensure};
 use crate::ctx::{Counts, Ctx};
 
 /// Where the samples of each language are, and how their files end.
-const LANGUAGES: [(&str, &str); 4] =
-    [("samples/rust/src/bin", "rs"), ("samples/c", "c"), ("samples/python", "py"), ("samples/node", "mjs")];
+const LANGUAGES: [(&str, &str); 5] = [
+    ("samples/rust/src/bin", "rs"),
+    ("samples/c", "c"),
+    ("samples/cpp", "cc"),
+    ("samples/python", "py"),
+    ("samples/node", "mjs"),
+];
 
 /// Looks at each language's folder.
 pub fn test(ctx: &Ctx) -> Result<()> {

@@ -23,6 +23,10 @@ pub const SONAME: &str = if cfg!(target_os = "macos") { "libweaveheap.0.dylib" }
 const SYSTEM_LIBS: &[&str] =
     if cfg!(target_os = "macos") { &["-lpthread", "-lm"] } else { &["-lpthread", "-lm", "-ldl", "-lrt", "-lgcc_s"] };
 
+/// What a program includes, and what that includes.
+const HEADERS: [&str; 5] =
+    ["weaveheap.h", "weaveheap.hpp", "weaveheap/error_code.hpp", "weaveheap/error.hpp", "weaveheap/view.hpp"];
+
 impl Library {
     fn in_folder(folder: &Path) -> Result<Library> {
         let library = Library { shared: folder.join(SHARED), archive: folder.join("libweaveheap.a") };
@@ -78,7 +82,7 @@ pub fn install(ctx: &Ctx, library: &Library, prefix: &Path) -> Result<()> {
     let lib = prefix.join("lib");
     let version = env!("CARGO_PKG_VERSION");
     let real = if cfg!(target_os = "macos") { SONAME.to_owned() } else { format!("libweaveheap.so.{version}") };
-    for folder in [lib.join("pkgconfig"), lib.join("cmake/weaveheap"), prefix.join("include")] {
+    for folder in [lib.join("pkgconfig"), lib.join("cmake/weaveheap"), prefix.join("include/weaveheap")] {
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     }
     copy(&library.shared, &lib.join(&real))?;
@@ -87,7 +91,9 @@ pub fn install(ctx: &Ctx, library: &Library, prefix: &Path) -> Result<()> {
     }
     link(SONAME, &lib.join(SHARED))?;
     copy(&library.archive, &lib.join("libweaveheap.a"))?;
-    copy(&ctx.path("include/weaveheap.h"), &prefix.join("include/weaveheap.h"))?;
+    for header in HEADERS {
+        copy(&ctx.path("include").join(header), &prefix.join("include").join(header))?;
+    }
     let templates = ctx.path("crates/capi/install");
     for (template, folder) in [
         ("weaveheap.pc", "pkgconfig"),

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use super::build::{Library, SONAME, compiler};
-use super::suite::c_files;
+use super::suite::files;
 use crate::ctx::{Counts, Ctx, Tool, home};
 
 fn passed(ctx: &Ctx, what: &str) {
@@ -14,12 +14,12 @@ fn passed(ctx: &Ctx, what: &str) {
     ctx.count(Counts { passed: 1, ..Counts::default() });
 }
 
-/// The samples, and the smallest program, built with what pkg-config says.
+/// The samples in C and C++, and the smallest programs, built with what pkg-config says.
 pub fn by_pkg_config(ctx: &Ctx, prefix: &Path) -> Result<()> {
     let tool = Tool {
         programs: &["pkg-config", "pkgconf"],
         packages: &["pkg-config"],
-        tests: "the C samples by pkg-config",
+        tests: "the C and C++ samples by pkg-config",
         remedy: "Install pkg-config.",
     };
     let Some(pkg_config) = ctx.tool(&tool)? else { return Ok(()) };
@@ -29,29 +29,37 @@ pub fn by_pkg_config(ctx: &Ctx, prefix: &Path) -> Result<()> {
     let flags = ctx.output("pkg-config weaveheap", &mut command)?;
     let folder = ctx.target().join("capi").join("samples");
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let mut sources = c_files(&ctx.path("samples/c"), &[])?;
+    let mut sources = files(&ctx.path("samples/c"), "c", &[])?;
     sources.push(ctx.path("crates/capi/tests/install/main.c"));
+    sources.extend(files(&ctx.path("samples/cpp"), "cc", &[])?);
+    sources.push(ctx.path("crates/capi/tests/install/header.cc"));
     for source in sources {
-        let name = source.file_stem().context("a source without a name")?.to_string_lossy().into_owned();
-        let binary = folder.join(&name);
-        let mut compile = compiler(ctx, false)?;
-        compile.args(["-std=c11", "-Wpedantic"]).arg(&source).args(flags.split_whitespace()).arg("-o").arg(&binary);
-        ctx.run(&format!("compile {name}.c by pkg-config"), &mut compile)?;
+        let name = source.file_name().context("a source without a name")?.to_string_lossy().into_owned();
+        let binary = folder.join(&name).with_extension(if name.ends_with(".cc") { "cc.out" } else { "c.out" });
+        let cxx = name.ends_with(".cc");
+        let mut compile = compiler(ctx, cxx)?;
+        compile
+            .args([if cxx { "-std=c++17" } else { "-std=c11" }, "-Wpedantic"])
+            .arg(&source)
+            .args(flags.split_whitespace())
+            .arg("-o")
+            .arg(&binary);
+        ctx.run(&format!("compile {name} by pkg-config"), &mut compile)?;
         let variable = if cfg!(target_os = "macos") { "DYLD_LIBRARY_PATH" } else { "LD_LIBRARY_PATH" };
         let output = ctx.output(&name, Command::new(&binary).env(variable, prefix.join("lib")))?;
         let expected = expected_output(&source)?;
         if let Some(line) = expected.iter().find(|line| !output.contains(line.as_str())) {
             bail!("{name}: expected a line with {line:?}, it printed:\n{output}");
         }
-        passed(ctx, &format!("{name}.c prints what it should"));
+        passed(ctx, &format!("{name} prints what it should"));
     }
     Ok(())
 }
 
-/// What a sample prints, in part: `buffer.out` beside `buffer.c`, a line each. The smallest program prints nothing.
+/// What a sample prints, in part: `buffer.out` beside `buffer.c`, a line each. The smallest programs print nothing.
 fn expected_output(source: &Path) -> Result<Vec<String>> {
     let path = source.with_extension("out");
-    if source.ends_with("install/main.c") {
+    if source.ends_with("install/main.c") || source.ends_with("install/header.cc") {
         return Ok(Vec::new());
     }
     let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -76,7 +84,7 @@ pub fn by_cmake(ctx: &Ctx, prefix: &Path) -> Result<()> {
     configure.arg(format!("-DCMAKE_PREFIX_PATH={}", prefix.display()));
     ctx.run("cmake find_package(weaveheap)", &mut configure)?;
     ctx.run("cmake --build", Command::new(&cmake).arg("--build").arg(&build))?;
-    for name in ["shared_c", "static_c", "shared_cxx"] {
+    for name in ["shared_c", "static_c", "shared_cxx", "shared_hpp", "static_hpp"] {
         // Cargo's own path would go before the one that CMake linked.
         ctx.run(name, Command::new(build.join(name)).env_remove("LD_LIBRARY_PATH"))?;
         passed(ctx, &format!("{name} by find_package runs"));

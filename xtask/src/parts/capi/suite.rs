@@ -58,6 +58,11 @@ impl<'a> Suite<'a> {
         Ok(Suite { ctx, folder, heaps, valgrind })
     }
 
+    /// What the suite runs with.
+    pub fn ctx(&self) -> &Ctx {
+        self.ctx
+    }
+
     /// The ways to watch that this system has.
     pub fn watches(&self) -> Vec<Watch> {
         let mut watches = vec![Watch::Plain, Watch::Sanitizers];
@@ -155,7 +160,7 @@ impl<'a> Suite<'a> {
         let language = if cxx { "c++17" } else { "c11" };
         let name = format!("tests-{language}-{}{}", watch.name(), if test_symbols { "-symbols" } else { "" });
         let defines: &[&str] = if test_symbols { &["-DWEAVEHEAP_TEST_SYMBOLS"] } else { &[] };
-        let sources = c_files(&self.ctx.path("crates/capi/tests/c"), &["dlopen.c"])?;
+        let sources = files(&self.ctx.path("crates/capi/tests/c"), "c", &["dlopen.c"])?;
         let binary = self.compile(&name, &sources, Some(library), (watch, cxx), defines)?;
         self.run(&name, &binary, watch, &[])
     }
@@ -224,7 +229,8 @@ impl<'a> Suite<'a> {
 }
 
 impl Watch {
-    fn name(self) -> &'static str {
+    /// Its part of a program's name.
+    pub fn name(self) -> &'static str {
         match self {
             Watch::Plain => "plain",
             Watch::Sanitizers => "sanitizers",
@@ -233,13 +239,13 @@ impl Watch {
     }
 }
 
-/// The C files of a folder, by name, without some.
-pub fn c_files(folder: &Path, without: &[&str]) -> Result<Vec<PathBuf>> {
+/// The files of a folder that end so, by name, without some.
+pub fn files(folder: &Path, end: &str, without: &[&str]) -> Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
     let mut files: Vec<PathBuf> = entries
         .flatten()
         .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|end| end == "c"))
+        .filter(|path| path.extension().is_some_and(|found| found == end))
         .filter(|path| !without.iter().any(|name| path.file_name().is_some_and(|file| file == *name)))
         .collect();
     files.sort();

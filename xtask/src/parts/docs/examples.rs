@@ -13,7 +13,7 @@ use crate::ctx::{Counts, Ctx, Tool};
 use crate::parts::{capi, node};
 
 /// The languages that README shows. Each must have an example that is run.
-const LANGUAGES: [&str; 4] = ["rust", "python", "js", "c"];
+const LANGUAGES: [&str; 5] = ["rust", "python", "js", "c", "cpp"];
 
 /// A program of a page.
 #[derive(Debug, PartialEq, Eq)]
@@ -131,6 +131,7 @@ struct Bench {
     python: PathBuf,
     node: PathBuf,
     compiler: PathBuf,
+    cxx: PathBuf,
     library: PathBuf,
     rust: PathBuf,
 }
@@ -152,10 +153,18 @@ impl Bench {
                 remedy: "Install a C compiler.",
             })?
             .context("the examples in C need a C compiler")?;
+        let cxx = ctx
+            .tool(&Tool {
+                programs: &["g++", "c++", "clang++"],
+                packages: &["g++"],
+                tests: "the examples in C++",
+                remedy: "Install a C++ compiler.",
+            })?
+            .context("the examples in C++ need a C++ compiler")?;
         let library = folder.join("prefix");
         capi::install(ctx, &library)?;
         let rust = build_rust(ctx, &folder.join("rust"), programs)?;
-        Ok(Bench { folder, python: python.to_owned(), node: ctx.node()?, compiler, library, rust })
+        Ok(Bench { folder, python: python.to_owned(), node: ctx.node()?, compiler, cxx, library, rust })
     }
 
     fn run(&self, ctx: &Ctx, label: &str, page: &str, example: &Example, heaps: &Path) -> Result<()> {
@@ -171,7 +180,7 @@ impl Bench {
                 command.arg(self.write(&stem, "mjs", &example.code)?);
                 command
             }
-            "c" => Command::new(self.compile(ctx, label, &stem, &example.code)?),
+            "c" | "cpp" => Command::new(self.compile(ctx, label, &stem, example)?),
             _ => Command::new(self.rust.join(format!("{stem}{}", std::env::consts::EXE_SUFFIX))),
         };
         command.current_dir(&self.folder).env("WEAVEHEAP_DIR", heaps).env_remove("WEAVEHEAP_INSPECT");
@@ -191,11 +200,12 @@ impl Bench {
     }
 
     /// Against the library as `cargo xtask install` lays it out.
-    fn compile(&self, ctx: &Ctx, label: &str, stem: &str, code: &str) -> Result<PathBuf> {
-        let source = self.write(stem, "c", code)?;
+    fn compile(&self, ctx: &Ctx, label: &str, stem: &str, example: &Example) -> Result<PathBuf> {
+        let cxx = example.language == "cpp";
+        let source = self.write(stem, example.language, &example.code)?;
         let program = self.folder.join(stem);
-        let mut command = Command::new(&self.compiler);
-        command.args(["-std=c11", "-Wall", "-Wextra", "-Werror"]).arg(&source);
+        let mut command = Command::new(if cxx { &self.cxx } else { &self.compiler });
+        command.args([if cxx { "-std=c++17" } else { "-std=c11" }, "-Wall", "-Wextra", "-Werror"]).arg(&source);
         let libraries = self.library.join("lib");
         command.arg("-I").arg(self.library.join("include")).arg("-L").arg(&libraries).arg("-lweaveheap");
         command.arg(format!("-Wl,-rpath,{}", libraries.display())).arg("-o").arg(&program);
