@@ -226,9 +226,7 @@ impl Attachment {
     pub(crate) fn end_token_fast(&self, token: Token) -> bool {
         let Some(claim) = self.claim() else { return false };
         let tcb = claim.tcb();
-        let Some((entry, word, kind)) = at_hand(tcb, token, 0) else { return false };
-        let Some(slot) = tcb.slot_still(meta::slot(entry.meta.relaxed(), entry.handle.relaxed())) else { return false };
-        let done = end_from(tcb, entry, slot, word, kind);
+        let Some((entry, word, done)) = end_at_hand(tcb, token, 0) else { return false };
         if !matches!(done, Done::Nothing | Done::All) {
             // Claimed, also where the end marks no entry.
             entry.word.set_release(phase::ending(word));
@@ -242,9 +240,7 @@ impl Attachment {
     pub(crate) fn end_owned_fast(&self, token: Token) -> bool {
         let Some(op) = self.tcb_for_end_fast() else { return false };
         let tcb = op.tcb();
-        let Some((entry, word, kind)) = at_hand(tcb, token, phase::OWNED) else { return false };
-        let Some(slot) = tcb.slot_still(meta::slot(entry.meta.relaxed(), entry.handle.relaxed())) else { return false };
-        let done = end_from(tcb, entry, slot, word, kind);
+        let Some((entry, word, done)) = end_at_hand(tcb, token, phase::OWNED) else { return false };
         end_on(tcb, entry, word, done)
     }
 
@@ -258,7 +254,7 @@ impl Attachment {
         if tcb.here(slot.owner.acquire()).is_none() {
             return false;
         }
-        let done = end_from(tcb, entry, slot, word, kind_of(word));
+        let done = end_from(tcb, entry, slot, word);
         end_on(tcb, entry, word, done)
     }
 
@@ -305,13 +301,17 @@ impl Attachment {
     }
 }
 
-/// The entry at hand with its word and kind, if this thread holds the borrow of the token in it, marked like this.
+/// Ends the borrow in the entry at hand, as far as nothing is in the way, if this thread holds that of the token in it,
+/// marked like this. With the entry and what its word was.
 #[cfg_attr(not(target_family = "wasm"), inline(always))]
-fn at_hand(tcb: &Tcb, token: Token, mark: u64) -> Option<(&Entry, u64, BorrowKind)> {
+fn end_at_hand(tcb: &Tcb, token: Token, mark: u64) -> Option<(&Entry, u64, Done)> {
     let (entry, word) = tcb.free_entries.at_hand();
     let held = phase::held_by(token.generation(), tcb.mark, mark);
-    let fits = tcb.free_entries.index() == token.index() && phase::without_kind(word) == held;
-    fits.then_some((entry, word, kind_of(word)))
+    if tcb.free_entries.index() != token.index() || phase::without_kind(word) != held {
+        return None;
+    }
+    let slot = tcb.slot_still(meta::slot(entry.meta.relaxed(), entry.handle.relaxed()))?;
+    Some((entry, word, end_from(tcb, entry, slot, word)))
 }
 
 #[inline]
@@ -333,7 +333,8 @@ fn state_of(state: u64, kind: BorrowKind) -> Option<u64> {
 
 /// The end of a held entry of this thread, as far as nothing is in the way, by what its slot's state says.
 #[cfg_attr(not(target_family = "wasm"), inline(always))]
-fn end_from(tcb: &Tcb, entry: &Entry, slot: &Slot, word: u64, kind: BorrowKind) -> Done {
+fn end_from(tcb: &Tcb, entry: &Entry, slot: &Slot, word: u64) -> Done {
+    let kind = kind_of(word);
     match state_of(slot.state.relaxed(), kind) {
         Some(state) => end_held(&Own { tcb, entry, slot, word, state }, kind),
         None => Done::Nothing,

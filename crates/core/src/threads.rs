@@ -34,10 +34,10 @@ pub(crate) struct Tcb {
     /// Up while the thread ends a borrow of its own by token without an exchange (`tokens`).
     claiming: Mark,
     pub(crate) record: u32,
-    /// Whether its fences are cheap (`sync::light`).
-    pub(crate) cheap: bool,
     /// The same in the words of its entries.
     pub(crate) mark: u64,
+    /// Whether its fences are cheap (`sync::light`).
+    pub(crate) cheap: bool,
     /// The address of the thread's record.
     own: *const ThreadRecord,
     pub(crate) free_entries: EntryStack,
